@@ -1,0 +1,37 @@
+# make demo    one whole round on the embedded base and sample: under five minutes on two cores
+# make test    all tests that this machine can run; the others say why they are skipped
+# make check   lint, types, import floors
+# make bench   benchmarks; results go to benchmarks/results
+#
+# TORCH_INDEX names the package index torch is taken from, e.g. the CPU or a CUDA index of pytorch.org.
+
+PYTHON ?= python3
+TORCH = torch==2.13.0
+BIN = .venv/bin
+READY = .venv/.ready
+WORKERS ?= 2
+
+.PHONY: demo test check clean
+
+$(READY): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -c "import torch, sys; sys.exit(torch.__version__.split('+')[0] != '2.13.0')" 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $(READY)
+
+demo: $(READY)
+	$(BIN)/tunesmith demo
+
+test: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv .tunesmith

@@ -1,0 +1,1 @@
+"""What the embedded base reads while it is pretrained: sources, prompts of our own making, tokenizer, token files."""

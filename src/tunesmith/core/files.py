@@ -1,0 +1,143 @@
+"""Files that are whole or absent: write beside, fsync, rename.
+
+A reader never sees half a file, whatever kills the writer; a full disk leaves the earlier file as it was.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.errors import BusyError, MachineError
+
+
+def _explain(error: OSError, path: Path) -> MachineError:
+    """The operating system's refusal as one sentence with a next move."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return MachineError(f"No space left for {path}: nothing was half-written; free some space there and run the same command again.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return MachineError(f"{path} can't be written ({error.strerror}): name a folder you may write to with --workspace.")
+    return MachineError(f"{path} can't be written: {error.strerror or error}.")
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn an OSError inside into a MachineError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise _explain(error, path) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def make_folder(folder: Path) -> Path:
+    """Create a folder and its parents; MachineError where that can't be."""
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success fsync it and rename it into place, on failure remove it."""
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        with explained(path):
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; on success fsync its files and rename it into place, on failure remove it.
+
+    An existing folder at `path` is replaced; between the two renames a reader may find none, never half of one.
+    """
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        with explained(path):
+            temporary.mkdir()
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file():
+                    with file.open("rb+") as handle:
+                        os.fsync(handle.fileno())
+            if path.exists():
+                old = path.with_name(f".{path.name}.{uuid.uuid4().hex}.old")
+                path.replace(old)
+                temporary.replace(path)
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                temporary.replace(path)
+            sync_folder(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole (UTF-8)."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file whole, indented for people; NaN refused."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; MachineError names a file that is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise MachineError(f"{path} can't be read: {error}.") from error
+
+
+def write_jsonl(path: Path, values: Iterable[Any]) -> None:
+    """Write one JSON value a line, whole; streams, so that `values` may be long."""
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for value in values:
+            file.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_jsonl(path: Path) -> Iterator[Any]:
+    """Yield one JSON value a line; MachineError names a damaged line."""
+    with explained(path), path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise MachineError(f"{path}:{number} is damaged: {error}.") from error
+
+
+@contextmanager
+def only_one(lock: Path, what: str) -> Iterator[None]:
+    """Hold an exclusive lock on a file while inside; BusyError where another process holds it. Freed by the kernel on any death."""
+    make_folder(lock.parent)
+    with explained(lock), lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BusyError(f"{what} is in use by another process: wait for it to end, or stop it, then run the same command again.") from error
+        yield

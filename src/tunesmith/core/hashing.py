@@ -1,0 +1,38 @@
+"""Content hashes: the same content has the same name everywhere."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, no spaces, NaN refused: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """64 hex digits over the canonical JSON of a value."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def digest_bytes(parts: Iterable[bytes]) -> str:
+    """64 hex digits over a sequence of byte strings; where one ends and the next begins counts."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(len(part).to_bytes(8, "little"))
+        whole.update(part)
+    return whole.hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """64 hex digits over a file's bytes, read in blocks of 1 MiB."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_folder(folder: Path, patterns: Iterable[str] = ("*",)) -> str:
+    """64 hex digits over the files of a folder: their names relative to it and their bytes, in order of name."""
+    files = sorted({file for pattern in patterns for file in folder.rglob(pattern) if file.is_file()})
+    return digest([[file.relative_to(folder).as_posix(), digest_file(file)] for file in files])

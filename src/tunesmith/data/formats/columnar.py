@@ -1,0 +1,91 @@
+"""Parquet, read with pyarrow in batches; and what Arrow values become in a row."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from io import BytesIO
+from math import isfinite
+from typing import Any
+
+from tunesmith.core.errors import DataError
+from tunesmith.data.formats import BadLine, Record, Source
+
+_BATCH = 1024
+
+
+def plain(value: Any) -> Any:
+    """A value that JSON can hold: dates and decimals as text, numbers that aren't finite as None, bytes by their count."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (bytes, bytearray)):
+        return f"<{len(value)} bytes>"
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, (Decimal, timedelta)):
+        return str(value)
+    return str(value)
+
+
+def class_names(schema: Any) -> dict[str, list[str]]:
+    """Names of the classes of label columns, where the `datasets` library left them in the schema's metadata."""
+    import json
+
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return {column: kind["names"] for column, kind in features.items() if isinstance(kind, dict) and kind.get("_type") == "ClassLabel"}
+    except (KeyError, ValueError, TypeError):
+        return {}
+
+
+def records_of(batch: Any, number: int, names: dict[str, list[str]], longest: int) -> Iterator[Record | BadLine]:
+    """The rows of one Arrow batch; `number` rows came before it."""
+    try:
+        rows: list[Any] = batch.to_pylist()
+    except (UnicodeDecodeError, OverflowError, ValueError):
+        rows = [_single(batch, place) for place in range(batch.num_rows)]
+    for place, row in enumerate(rows, number + 1):
+        if row is None:
+            yield BadLine(place, "not UTF-8", "")
+            continue
+        values = {column: _named(value, names.get(column)) for column, value in row.items()}
+        size = sum(len(value) for value in values.values() if isinstance(value, str))
+        if size > longest:
+            yield BadLine(place, f"longer than {longest / 2**20:g} MiB", "")
+        else:
+            yield Record(place, values)
+
+
+def _single(batch: Any, place: int) -> Any:
+    try:
+        return batch.slice(place, 1).to_pylist()[0]
+    except (UnicodeDecodeError, OverflowError, ValueError):
+        return None
+
+
+def _named(value: Any, names: list[str] | None) -> Any:
+    if names and isinstance(value, int) and 0 <= value < len(names):
+        return names[value]
+    return None if names and value == -1 else plain(value)
+
+
+def records(source: Source) -> Iterator[Record | BadLine]:
+    """Yield one record for each row; DataError where the file is cut short or no Parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with source.open() as file:
+        try:
+            table = pq.ParquetFile(file if file.seekable() and hasattr(file, "fileno") else BytesIO(file.read()))
+            names = class_names(table.schema_arrow)
+            number = 0
+            for batch in table.iter_batches(batch_size=_BATCH):
+                yield from records_of(batch, number, names, source.longest)
+                number += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{source.path} can't be read as Parquet (it is cut short or damaged): copy or write it again.") from error

@@ -1,0 +1,261 @@
+"""The forms rows come in, and which of them a file's columns make: guessed, shown, and refused where two would do."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from tunesmith.core.errors import DataError, RecipeError, did_you_mean
+from tunesmith.data.config import Task
+
+_SHOWN = (
+    "text", "message", "sentence", "utterance", "query", "comment", "review", "tweet", "content", "prompt", "question", "problem", "input",
+    "article", "document", "source_text", "mr", "meaning_representation",
+)  # fmt: skip
+_LABELS = ("label", "intent", "category", "class", "labels", "sentiment", "topic", "target")
+_ANSWERS = ("completion", "response", "answer", "output", "summary", "reference", "ref", "solution")
+
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "text": _SHOWN,
+    "prompt": _SHOWN,
+    "label": _LABELS,
+    "completion": _ANSWERS,
+    "output": _ANSWERS,
+    "input": ("input", "context"),
+    "messages": ("messages", "conversations", "conversation", "dialogue", "dialog", "chat"),
+    "chosen": ("chosen", "preferred"),
+    "rejected": ("rejected", "dispreferred"),
+    "instruction": ("instruction",),
+}
+"""Names a role goes by; its own comes first in rank. Letter case and `-`, `_`, space don't matter."""
+_LAST_RESORT = {"completion": ("reply",), "output": ("reply",)}
+"""Tried where nothing else fits: a file of messages with intents often holds replies too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One form of rows: what columns it needs and what it is called in reports."""
+
+    name: str
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    tasks: tuple[Task, ...] = (Task.GENERATE, Task.CLASSIFY)
+
+
+PREFERENCE = Form("prompt/chosen/rejected", ("chosen", "rejected"), ("prompt",), (Task.PREFER,))
+MESSAGES = Form("messages", ("messages",))
+INSTRUCTION = Form("instruction/input/output", ("instruction", "output"), ("input",))
+COMPLETION = Form("prompt/completion", ("prompt", "completion"))
+LABEL = Form("text/label", ("text", "label"))
+TEXT = Form("text", ("text",), (), (Task.TEXT,))
+FORMS = (PREFERENCE, MESSAGES, INSTRUCTION, COMPLETION, LABEL, TEXT)
+_PAIRED = (PREFERENCE, MESSAGES, INSTRUCTION, COMPLETION, LABEL)
+_TRIED: dict[Task | None, tuple[tuple[Form, ...], ...]] = {
+    None: (_PAIRED,),
+    Task.CLASSIFY: ((LABEL,), (MESSAGES, INSTRUCTION, COMPLETION)),
+    Task.GENERATE: ((MESSAGES, INSTRUCTION, COMPLETION), (LABEL,)),
+    Task.PREFER: ((PREFERENCE,),),
+    Task.TEXT: (),
+}
+"""The forms tried for each task, one group after the other."""
+ROLES = ("text", "label", "prompt", "completion", "instruction", "input", "output", "messages", "chosen", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What a file's columns were taken for."""
+
+    form: Form
+    mapping: dict[str, str]
+    """Role -> column."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    form: Form
+    mapping: dict[str, str]
+    by_name: bool
+    """Every required column goes by the role's own name, or was named in the recipe."""
+
+
+def folded(column: str) -> str:
+    """A column's name as it is compared."""
+    return column.strip().casefold().replace(" ", "_").replace("-", "_")
+
+
+def recognise(columns: Mapping[str, list[Any]], named: Mapping[str, str], task: Task | None, path: str) -> Recognised:
+    """Choose the form that the columns make.
+
+    A form whose columns all stand there by their own names wins. After that come synonyms, where any doubt is an error.
+
+    Args:
+        columns: every column of the file, with some of its values.
+        named: `data.read.columns`: role -> column.
+        task: the recipe's task, where it says one.
+        path: for messages.
+
+    Raises:
+        RecipeError: a role or column is named that doesn't exist, or the task needs columns that aren't there.
+        DataError: no form fits, or more than one does.
+    """
+    _check_named(columns, named, path)
+    matches: list[_Match] = []
+    for forms in _TRIED[task]:
+        matches = matches or _matches(columns, named, forms)
+    notes: list[str] = []
+    if not matches and task in (None, Task.CLASSIFY) and (pair := _text_and_one_other(columns, named)):
+        notes.append(f"{pair.mapping['label']!r} is taken as the label, being the only other column and of few distinct values.")
+        matches = [pair]
+    if not matches and task in (None, Task.TEXT):
+        matches = list(_fit(TEXT, columns, named, ("text", "content", "document")))
+    if not matches:
+        raise _nothing_fits(columns, named, task, path)
+    chosen = _only_one(matches, columns, path)
+    return Recognised(chosen.form, chosen.mapping, tuple(notes + _unused(chosen, columns)))
+
+
+def forms_of(columns: Iterable[str]) -> set[str]:
+    """The names of the forms that one record's columns would make by themselves."""
+    return {match.form.name for match in _matches({column: [] for column in columns}, {}, _PAIRED)}
+
+
+def _check_named(columns: Mapping[str, list[Any]], named: Mapping[str, str], path: str) -> None:
+    for role, column in named.items():
+        if role not in ROLES:
+            raise RecipeError(f"data.read.columns: {role!r} is no role of a column.{did_you_mean(role, ROLES)}")
+        if column not in columns:
+            raise RecipeError(f"data.read.columns.{role}: {path} has no column {column!r}.{_near(column, columns)}")
+
+
+def _near(column: str, columns: Iterable[str]) -> str:
+    columns = list(columns)
+    near = did_you_mean(column, columns)
+    return near if near.startswith(" Did") else f" Its columns: {', '.join(columns[:20])}."
+
+
+def _matches(columns: Mapping[str, list[Any]], named: Mapping[str, str], forms: tuple[Form, ...]) -> list[_Match]:
+    """Every way the columns make one of the forms, the best kind only: preference, instruction, own names, synonyms."""
+    usable = [form for form in forms if set(named) <= {*form.required, *form.optional}]
+    found = [match for form in usable for match in _fit(form, columns, named)]
+    found = [match for match in found if match.form is not MESSAGES or _holds_lists(columns[match.mapping["messages"]])]
+    if any(match.form is PREFERENCE for match in found):
+        return [match for match in found if match.form is PREFERENCE]
+    instruction = [match for match in found if match.form is INSTRUCTION]
+    if instruction:
+        return [match for match in found if match.form is INSTRUCTION or (match.by_name and match.form in (MESSAGES, LABEL))]
+    own = [match for match in found if match.by_name or match.form is MESSAGES]
+    if own or found:
+        return own or found
+    return [match for form in usable for match in _fit(form, columns, named, last=_LAST_RESORT)]
+
+
+def _fit(
+    form: Form,
+    columns: Mapping[str, list[Any]],
+    named: Mapping[str, str],
+    only: tuple[str, ...] = (),
+    *,
+    last: Mapping[str, tuple[str, ...]] | None = None,
+) -> Iterator[_Match]:
+    """The ways a form can take its required columns; optional ones are added where there is exactly one candidate."""
+    by_name: dict[str, list[str]] = {}
+    for column in columns:
+        by_name.setdefault(folded(column), []).append(column)
+    own = not only and all(role in named or role in by_name for role in form.required)
+    taken = set(named.values())
+    options: list[list[str]] = []
+    for role in form.required:
+        names = (role,) if own else only or (*SYNONYMS[role], *(last or {}).get(role, ()))
+        here = [column for name in names for column in by_name.get(name, []) if column not in taken]
+        options.append([named[role]] if role in named else here)
+    for choice in product(*options):
+        if len(set(choice)) == len(choice):
+            mapping = dict(zip(form.required, choice, strict=True))
+            yield _Match(form, mapping | _optional(form, by_name, named, mapping), own)
+
+
+def _optional(form: Form, by_name: Mapping[str, list[str]], named: Mapping[str, str], mapping: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for role in form.optional:
+        names = [*SYNONYMS["messages"], "instruction", *SYNONYMS[role]] if form is PREFERENCE else SYNONYMS[role]
+        here = [column for name in dict.fromkeys((role, *names)) for column in by_name.get(name, []) if column not in mapping.values()]
+        if role in named or here:
+            found[role] = named.get(role) or here[0]
+    return found
+
+
+def _holds_lists(values: list[Any]) -> bool:
+    """Whether a column looks like conversations: lists, or lists as JSON text."""
+    first = next((value for value in values if value), None)
+    return first is None or isinstance(first, list) or (isinstance(first, str) and first.lstrip().startswith("["))
+
+
+def few_distinct(values: list[Any]) -> bool:
+    """Whether values look like labels: at least two different ones, each there twice on average, none over 80 characters."""
+    texts = [str(value).strip() for value in values if value is not None and str(value).strip()]
+    distinct = set(texts)
+    return 2 <= len(distinct) <= len(texts) / 2 and all(len(text) <= 80 for text in distinct)
+
+
+def _text_and_one_other(columns: Mapping[str, list[Any]], named: Mapping[str, str]) -> _Match | None:
+    """A file of two columns, one a text and one of few distinct values."""
+    texts = [match.mapping["text"] for match in _fit(TEXT, columns, {role: named[role] for role in named if role == "text"})]
+    if len(columns) != 2 or len(texts) != 1 or set(named) - {"text"}:
+        return None
+    other = next(column for column in columns if column != texts[0])
+    return _Match(LABEL, {"text": texts[0], "label": other}, True) if few_distinct(columns[other]) else None
+
+
+def _only_one(matches: list[_Match], columns: Mapping[str, list[Any]], path: str) -> _Match:
+    """The one match there is; of `label` and `label_text` the names; an error naming the columns otherwise."""
+    if len(matches) == 1:
+        (match,) = matches
+        texts = [column for column in columns if folded(column) in ("label_text", "label_name")]
+        if match.form is LABEL and folded(match.mapping["label"]) == "label" and texts:
+            return _Match(LABEL, match.mapping | {"label": texts[0]}, match.by_name)
+        return match
+    ways = ["; ".join(f"{role}: {column}" for role, column in match.mapping.items()) for match in matches]
+    raise DataError(
+        f"{path}: the columns can be read in more than one way ({' | or | '.join(dict.fromkeys(ways))}): "
+        f"say which in data.read.columns, such as {{{ways[0].replace(';', ',')}}}."
+    )
+
+
+def _nothing_fits(columns: Mapping[str, list[Any]], named: Mapping[str, str], task: Task | None, path: str) -> Exception:
+    held = ", ".join(list(columns)[:20]) + (" ..." if len(columns) > 20 else "")
+    if named:
+        return RecipeError(
+            f"{path}: data.read.columns names {', '.join(named)}, which is not enough for a row: it takes {_needs(task)}. "
+            f"Its columns: {held}."
+        )
+    if task is not None and recognisable(columns):
+        return RecipeError(
+            f"{path}: data.task is {task.value}, which needs columns {_needs(task)}; it has {held}. Name them in data.read.columns."
+        )
+    return DataError(
+        f"{path}: its columns ({held}) make no known form of row. "
+        f"A row takes {_needs(task)}: say in data.read.columns which column is which, or rename them."
+    )
+
+
+def recognisable(columns: Mapping[str, list[Any]]) -> bool:
+    """Whether some task could use these columns."""
+    return bool(_matches(columns, {}, _PAIRED) or list(_fit(TEXT, columns, {}, ("text", "content", "document"))))
+
+
+def _needs(task: Task | None) -> str:
+    """The columns each form asks for, as a phrase."""
+    forms = [form for form in FORMS if task is None or task in form.tasks]
+    return ", or ".join(" and ".join(form.required) for form in forms)
+
+
+def _unused(match: _Match, columns: Mapping[str, list[Any]]) -> list[str]:
+    """Columns that look as if they mattered and are not read."""
+    used = set(match.mapping.values())
+    rest = [column for column in columns if column not in used and folded(column) in {*_LABELS, *_ANSWERS}]
+    if match.form in (MESSAGES, PREFERENCE):
+        return []
+    if match.form is TEXT:
+        rest = [column for column in columns if column not in used and few_distinct(columns[column])]
+    return [f"Not used as a prompt or an answer: {', '.join(map(repr, rest))}; kept beside each row."] if rest else []

@@ -1,0 +1,144 @@
+"""What answers: a model with its renderer, on rows, as saved predictions with their cost."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from tunesmith.chat.render import Renderer
+from tunesmith.core.errors import DataError
+from tunesmith.core.progress import Advanced, Ended, Listener, Started, silent
+from tunesmith.core.rows import Message, Row
+from tunesmith.infer.choices import probabilities, row_logps, score_choices
+from tunesmith.infer.generate import generate
+from tunesmith.infer.head import label_probabilities
+from tunesmith.models.adapt import Classifier
+from tunesmith.score.prediction import Prediction
+from tunesmith.tree.plan import answer_only
+
+ROWS_AT_ONCE = 128
+"""Rows answered between two reports of progress; sorted, so that neighbours share their prompts."""
+
+Messages = Callable[[Row], tuple[Message, ...]]
+
+
+def own_prompt(row: Row) -> tuple[Message, ...]:
+    """The row's prompt as it stands."""
+    return row.prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """A model ready to answer rows of a task."""
+
+    model: nn.Module
+    renderer: Renderer
+    device: torch.device
+    labels: tuple[str, ...] | None
+    """The label set, for classification; None: answers are generated."""
+    max_new_tokens: int = 128
+    precision: str = "fp32"
+
+    def prompt_length(self, rows: Sequence[Row], messages: Messages = own_prompt) -> int:
+        """Tokens of the longest prompt, before any cutting; DataError where it can't be rendered."""
+        return max(len(self.renderer.prompt(messages(row)).ids) for row in rows)
+
+    def answer(
+        self, rows: Sequence[Row], messages: Messages = own_prompt, *, work: str = "score", listen: Listener = silent
+    ) -> list[Prediction]:
+        """One prediction a row, in the order of `rows`.
+
+        Raises:
+            DataError: a prompt that leaves no room for an answer.
+        """
+        started = time.monotonic()
+        listen(Started(work, len(rows)))
+        self.model.eval()
+        prompts = [self._prompt(messages(row)) for row in rows]
+        order = sorted(range(len(rows)), key=lambda index: prompts[index])
+        answered: dict[int, Prediction] = {}
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            chosen = order[start : start + ROWS_AT_ONCE]
+            clock = time.perf_counter()
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+                made = self._answer_some([rows[index] for index in chosen], [prompts[index] for index in chosen])
+            each = (time.perf_counter() - clock) / len(chosen)
+            for index, (answer, confidence, tokens) in zip(chosen, made, strict=True):
+                answered[index] = Prediction(
+                    row_id=rows[index].id,
+                    reference=rows[index].answer,
+                    answer=answer,
+                    confidence=confidence,
+                    prompt_tokens=len(prompts[index]),
+                    answer_tokens=tokens,
+                    seconds=each,
+                )
+            listen(Advanced(work, len(answered)))
+        predictions = [answered[index] for index in range(len(rows))]
+        if self.labels is None:
+            predictions = self._with_likelihood(rows, prompts, predictions)
+        listen(Ended(work, time.monotonic() - started))
+        return predictions
+
+    def _prompt(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
+        room = max(len(self.renderer.answer(label)) for label in self.labels) if self.labels else min(self.max_new_tokens, self.renderer.max_tokens // 2)
+        return self.renderer.prompt(messages, room=room).ids
+
+    def _answer_some(self, rows: Sequence[Row], prompts: Sequence[tuple[int, ...]]) -> list[tuple[str, float | None, int]]:
+        """Answer, confidence and answer tokens of some rows."""
+        if self.labels is None:
+            made = generate(
+                self.model, prompts, end_ids=self.renderer.end_ids, max_new_tokens=self.max_new_tokens, device=self.device
+            )
+            return [(self.renderer.decode(ids), None, len(ids)) for ids in made]
+        choices = [self.renderer.answer(label) for label in self.labels]
+        if isinstance(self.model, Classifier):
+            chances_NC = label_probabilities(self.model, prompts, device=self.device)
+        else:
+            chances_NC = probabilities(score_choices(self.model, prompts, choices, device=self.device))
+        best = np.argmax(chances_NC, axis=1)
+        return [(self.labels[c], float(chances_NC[n, c]), len(choices[c])) for n, c in enumerate(best)]
+
+    def _with_likelihood(
+        self, rows: Sequence[Row], prompts: Sequence[tuple[int, ...]], predictions: Sequence[Prediction]
+    ) -> list[Prediction]:
+        """Add the reference's log-probability, for perplexity; an answer is cut where it would pass the context."""
+        sequences = []
+        for row, prompt in zip(rows, prompts, strict=True):
+            reference = self.renderer.answer(row.answer)[: max(1, self.renderer.max_tokens - len(prompt))]
+            sequences.append(answer_only((*prompt, *reference), len(prompt)))
+        sums, counts = row_logps(self.model, sequences, device=self.device)
+        return [
+            Prediction(
+                row_id=p.row_id,
+                reference=p.reference,
+                answer=p.answer,
+                confidence=p.confidence,
+                prompt_tokens=p.prompt_tokens,
+                answer_tokens=p.answer_tokens,
+                seconds=p.seconds,
+                reference_logprob=float(total),
+                reference_tokens=int(count),
+            )
+            for p, total, count in zip(predictions, sums, counts, strict=True)
+        ]
+
+    def read_texts(self, rows: Sequence[Row], *, work: str = "score", listen: Listener = silent) -> list[Prediction]:
+        """Raw text: nothing is answered, its likelihood is measured."""
+        started = time.monotonic()
+        listen(Started(work, len(rows)))
+        rendered = [self.renderer.row(row) for row in rows]
+        if not rendered:
+            raise DataError("There is no text to measure: the test side holds no rows.")
+        sums, counts = row_logps(self.model, [answer_only(item.ids, 0) for item in rendered], device=self.device)
+        each = (time.monotonic() - started) / len(rows)
+        listen(Ended(work, time.monotonic() - started))
+        return [
+            Prediction(
+                row_id=row.id, reference="", answer="", seconds=each, reference_logprob=float(total), reference_tokens=int(count)
+            )
+            for row, total, count in zip(rows, sums, counts, strict=True)
+        ]

@@ -1,0 +1,99 @@
+"""How a verdict is said: one sentence with its numbers, and notes of what to mind."""
+
+from math import ceil
+
+from tunesmith.data.config import Task
+from tunesmith.evaluate.trial import Scored, Trial
+from tunesmith.score.classification import OTHER
+
+POWER = 2.04
+"""((1.96 + 0.84) / 1.96)^2: how many times the rows that would just show a difference show it four times in five."""
+
+
+def _name(one: Scored) -> str:
+    return one.system.name.removeprefix("Base, ")
+
+
+def sentence_of(trial: Trial, gained: bool) -> str:
+    """One plain sentence: the outcome, both values, the difference and its interval."""
+    decisive = trial.measure
+    unbeaten = [one for one in trial.baselines if not one.compared.is_gain]
+    rival = unbeaten[0] if unbeaten else trial.baselines[0]
+    against = rival.compared
+    role = "the best baseline" if rival is trial.baselines[0] else "a baseline it is not shown to beat"
+    lost = against.is_loss and not trial.too_small
+    opening = "Fine-tuning earned its place" if gained else "No gain shown"
+    if lost:
+        opening += ", fine-tuning made it worse"
+    elif trial.too_small and not gained:
+        opening += f", {trial.drawn.units} {'groups of ' if trial.drawn.grouped else ''}test rows are too few to tell"
+    sign = -1.0 if lost else 1.0
+    ends = sorted((sign * against.low, sign * against.high))
+    change = "gain" if gained else "loss" if lost else "difference"
+    low, high = (decisive.shown_difference(end, unit=False) for end in ends)
+    doubt = f", p = {against.p_value:.2g}" if against.low > 0 and not against.is_gain else ""
+    return (
+        f"{opening}: {decisive.title} {decisive.shown(trial.value(trial.tuned))} against {decisive.shown(trial.value(rival))} "
+        f"for {role}, {_name(rival)}: a {change} of {decisive.shown_difference(sign * against.difference)} "
+        f"(95% interval {low} to {high}{doubt})."
+    )
+
+
+def notes_on(trial: Trial, task: Task, gained: bool) -> list[str]:
+    """What a reader should mind: doubts, cheaper ways, answers that betray a fault."""
+    notes = [*_doubts(trial, gained), *(note for one in trial.scored if one.system.kind == "floor" for note in _floor_note(trial, one))]
+    rows = trial.tuned.system.predictions
+    if len(rows) > 1 and len({one.answer for one in rows}) == 1 < len({one.reference for one in rows}):
+        notes.append(f"The tuned model gives one and the same answer to all {len(rows)} rows: it has learned nothing from their text.")
+    if task is not Task.CLASSIFY:
+        return notes
+    labels = {one.reference for one in rows}
+    astray = sum(one.answer not in labels for one in rows)
+    if astray:
+        notes.append(f"{astray} of {len(rows)} answers of the tuned model are no label of the test rows: they count as wrong, as {OTHER}.")
+    if len(labels) == 1:
+        notes.append("All test rows have one label: there is nothing to tell apart, and a constant answer scores 100%.")
+    elif len(rows) < 5 * len(labels):
+        notes.append(
+            f"{len(rows)} test rows hold {len(labels)} labels, {len(rows) / len(labels):.1f} rows each: "
+            "the intervals of macro averages are too narrow with so few."
+        )
+    return notes
+
+
+def _doubts(trial: Trial, gained: bool) -> list[str]:
+    """What would be needed to know better; what the intervals rest on."""
+    notes, drawn = [], trial.drawn
+    against = trial.baselines[0].compared
+    if not gained and not against.is_loss and against.difference > 0:
+        needed = ceil(drawn.rows * POWER * ((against.high - against.low) / 2 / against.difference) ** 2)
+        if drawn.rows < needed <= 1_000_000:
+            notes.append(f"If the difference is real, about {_two_digits(needed)} test rows would show it four times in five.")
+    if drawn.grouped:
+        notes.append(f"{drawn.rows} test rows come in {drawn.units} groups; intervals and tests count groups, not rows.")
+    ours = [one.answer for one in trial.tuned.system.predictions]
+    notes += [
+        f"The tuned model's answers are the same as those of {_name(one)} on every row."
+        for one in trial.baselines
+        if [other.answer for other in one.system.predictions] == ours
+    ]
+    return notes
+
+
+def _floor_note(trial: Trial, floor: Scored) -> list[str]:
+    """Honest advice where something far cheaper does as well."""
+    decisive, against = trial.measure, floor.against
+    if against is None or against.is_gain:
+        return []
+    figures = f"{decisive.shown(trial.value(floor))} against {decisive.shown(trial.value(trial.tuned))}"
+    if against.is_loss:
+        return [f"{floor.system.name} does better than the tuned model ({decisive.title} {figures}) and costs far less: use it instead."]
+    if against.difference <= 0:
+        return [f"{floor.system.name} does as well as the tuned model ({decisive.title} {figures}) and costs far less: prefer it."]
+    return [f"The tuned model is not shown to beat {floor.system.name} ({decisive.title} {figures} for the tuned), which costs far less."]
+
+
+def _two_digits(number: int) -> str:
+    """A number rounded up to two digits, with commas: an estimate should look like one."""
+    step = 10 ** max(0, len(str(number)) - 2)
+    return f"{ceil(number / step) * step:,}"

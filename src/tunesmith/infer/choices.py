@@ -1,0 +1,106 @@
+"""Score choices under prompts: the sum of log-probabilities of a choice's ids, end of answer included."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from tunesmith.models.forward import takes_tree, to_tensors, token_logps
+from tunesmith.tree.choices import build_trie, plan_choices
+from tunesmith.tree.plan import Floats, Pass, Sequence_, plan
+
+LOOK_BACK = 768
+"""Tokens of a pass beyond what all its prompts share: more would spend itself on masked attention."""
+
+
+@torch.inference_mode()
+def score_choices(
+    model: nn.Module,
+    prompts: Sequence[Sequence[int]],
+    choices: Sequence[Sequence[int]],
+    *,
+    device: torch.device,
+    advanced: Callable[[int], None] = lambda done: None,
+) -> Floats:
+    """Log-probability of every choice under every prompt.
+
+    Args:
+        model: a causal language model in evaluation mode.
+        prompts: N prompts as ids.
+        choices: C choices as ids, each ended by its end token.
+        device: where the model is.
+        advanced: told how many prompts are done.
+
+    Returns:
+        [N, C] natural log-probabilities.
+    """
+    distinct = {tuple(prompt): 0 for prompt in prompts}
+    unique = list(distinct)
+    for index, prompt in enumerate(unique):
+        distinct[prompt] = index
+    out = np.full(len(unique) * len(choices), np.nan)
+    done = 0
+    for planned in _passes(model, unique, choices):
+        logps = token_logps(model, to_tensors(planned, device)).double().cpu().numpy()
+        rows, inverse = np.unique(planned.row_S, return_inverse=True)
+        out[rows] = np.bincount(inverse.reshape(-1), weights=logps)
+        done += len(rows)
+        advanced(min(len(prompts), done * len(prompts) // out.size))
+    scores = out.reshape(len(unique), len(choices))
+    return scores[[distinct[tuple(prompt)] for prompt in prompts]]
+
+
+def _passes(model: nn.Module, prompts: list[tuple[int, ...]], choices: Sequence[Sequence[int]]) -> list[Pass]:
+    """Tree passes where the architecture takes them, plain ones where not."""
+    if takes_tree(model):
+        trie = build_trie(choices)
+        shared = _common_length(prompts)
+        longest = max(len(prompt) for prompt in prompts)
+        budget = shared + max(LOOK_BACK, longest - shared + len(trie.ids_N))
+        return plan_choices(prompts, trie, token_budget=budget)
+    rows = [
+        Sequence_((*prompt, *choice), (0.0,) * len(prompt) + (1.0,) * len(choice)) for prompt in prompts for choice in choices
+    ]
+    return plan(rows, token_budget=4096, share=False)
+
+
+def _common_length(prompts: Sequence[Sequence[int]]) -> int:
+    """Leading ids that all prompts share."""
+    low, high = min(prompts), max(prompts)
+    for index, (left, right) in enumerate(zip(low, high, strict=False)):
+        if left != right:
+            return index
+    return min(len(low), len(high))
+
+
+def probabilities(scores_NC: Floats) -> Floats:
+    """Softmax over the choices: the default confidence. [N, C], rows sum to 1."""
+    shifted = scores_NC - scores_NC.max(axis=1, keepdims=True)
+    exponentials = np.exp(shifted)
+    result: Floats = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return result
+
+
+@torch.inference_mode()
+def row_logps(
+    model: nn.Module, rows: Sequence[Sequence_], *, device: torch.device, token_budget: int = 2048, rows_at_once: int = 64
+) -> tuple[Floats, Floats]:
+    """Sum of log-probabilities of each row's supervised tokens, and how many there are: [R], [R]. For perplexity."""
+    share = takes_tree(model)
+    sums, counts = np.zeros(len(rows)), np.zeros(len(rows))
+    order = sorted(range(len(rows)), key=lambda index: rows[index].ids)
+    for start in range(0, len(rows), rows_at_once):
+        chosen = order[start : start + rows_at_once]
+        for planned in plan([rows[index] for index in chosen], token_budget=token_budget, share=share):
+            logps = token_logps(model, to_tensors(planned, device)).double().cpu().numpy()
+            places = np.array(chosen)[planned.row_S]
+            np.add.at(sums, places, logps)
+            np.add.at(counts, places, 1.0)
+    return sums, counts
+
+
+def perplexity(sums: Floats, counts: Floats) -> float:
+    """exp of the mean negative log-probability per token."""
+    return math.exp(-sums.sum() / counts.sum()) if counts.sum() else math.nan

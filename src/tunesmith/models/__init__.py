@@ -1,0 +1,1 @@
+"""Models: load, adapt, run over a tree, give a head, merge, save."""

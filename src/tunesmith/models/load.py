@@ -1,0 +1,115 @@
+"""Bases: from the package, a folder or a hub. safetensors only; a base's own code runs only where the recipe names it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from tunesmith.core.errors import MachineError, RecipeError
+from tunesmith.core.hashing import digest, digest_folder
+from tunesmith.embedded import base_path
+from tunesmith.models.config import BaseConfig
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A loaded base: weights, tokenizer, context and content hash."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    context: int
+    """Most tokens its positions were made for."""
+    content_hash: str
+    name: str
+
+
+def resolve_base(config: BaseConfig) -> str:
+    """The folder or hub id a `base.path` stands for. Raises RecipeError for a local path that is not there."""
+    if config.path == "embedded":
+        return str(base_path())
+    looks_local = config.path.startswith((".", "/", "~")) or config.path.count("/") > 1
+    folder = Path(config.path).expanduser()
+    if folder.is_dir():
+        return str(folder)
+    if folder.exists() or looks_local:
+        raise RecipeError(f"base.path {config.path!r} is not a folder with a model: give a folder with config.json and *.safetensors, or a hub id.")
+    return config.path
+
+
+def base_hash(config: BaseConfig) -> str:
+    """Content hash of a base: over its files where it is local, over id and commit where it comes from a hub.
+
+    Raises:
+        MachineError: the hub can't be reached and holds no local copy.
+    """
+    source = resolve_base(config)
+    shape = {"dtype": config.dtype, "random": config.random_weights}
+    if Path(source).is_dir():
+        return digest([digest_folder(Path(source), ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")), shape])
+    loaded = _from_hub(config, lambda: AutoConfig.from_pretrained(source, revision=config.revision, trust_remote_code=_trusts(config)))
+    return digest([source, getattr(loaded, "_commit_hash", None) or config.revision or "main", shape])
+
+
+def _trusts(config: BaseConfig) -> bool:
+    return config.path in config.remote_code
+
+
+def _from_hub(config: BaseConfig, load: Any) -> Any:
+    """Call a Hugging Face loader; say in one line what keeps it from working."""
+    try:
+        return load()
+    except (OSError, ValueError, KeyError, RuntimeError, json.JSONDecodeError) as error:
+        text = str(error)
+        first = text.strip().splitlines()[0][:200] if text.strip() else type(error).__name__
+        local = Path(resolve_base(config)).is_dir()
+        if "trust_remote_code" in text:
+            raise RecipeError(f"Base {config.path!r} wants to run its own code. If you trust it, name it in base.remote_code; else take another base.") from error
+        if "safetensors" in text.lower() or "pytorch_model" in text or "TF2.0" in text:
+            raise MachineError(f"Base {config.path!r} has no safetensors weights, the only kind read here (pickles can run code): convert it first, or take another base.") from error
+        if local:
+            raise MachineError(f"Base folder {config.path!r} can't be loaded: {first}") from error
+        raise MachineError(
+            f"Base {config.path!r} can't be had from the hub ({first}). Check the name and the network, set HF_TOKEN for a gated model, "
+            "or download it elsewhere and give the folder as base.path."
+        ) from error
+
+
+def load_base(config: BaseConfig, *, seed: int = 0) -> Base:
+    """Load weights and tokenizer on the CPU, in evaluation mode.
+
+    Raises:
+        RecipeError: the path is wrong, or the base wants to run its own code.
+        MachineError: the hub is out of reach, or the files are damaged or not safetensors.
+    """
+    source, trust = resolve_base(config), _trusts(config)
+    options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": trust}
+    tokenizer = _from_hub(config, lambda: AutoTokenizer.from_pretrained(source, **options))
+    if config.random_weights:
+        shape = _from_hub(config, lambda: AutoConfig.from_pretrained(source, **options))
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(shape, trust_remote_code=trust).to(_DTYPES[config.dtype])
+    else:
+        model = _from_hub(
+            config,
+            lambda: AutoModelForCausalLM.from_pretrained(
+                source, dtype=_DTYPES[config.dtype], use_safetensors=True, attn_implementation="sdpa", **options
+            ),
+        )
+    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        raise MachineError(
+            f"Base {config.path!r}: its tokenizer has {len(tokenizer)} tokens and its embedding "
+            f"{model.get_input_embeddings().num_embeddings} rows; the two don't belong together. Take both from one model."
+        )
+    context = int(getattr(model.config, "max_position_embeddings", 0) or 2048)
+    return Base(model.eval(), tokenizer, context, base_hash(config), config.path)
+
+
+def count_parameters(model: torch.nn.Module) -> tuple[int, int]:
+    """All parameters and the trainable ones; tied weights count once."""
+    unique = {id(parameter): parameter for parameter in model.parameters()}
+    return sum(p.numel() for p in unique.values()), sum(p.numel() for p in unique.values() if p.requires_grad)

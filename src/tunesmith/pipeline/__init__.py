@@ -1,0 +1,1 @@
+"""Stages in order, caching, resuming, gates: the only orchestrator."""

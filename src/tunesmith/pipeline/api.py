@@ -1,0 +1,199 @@
+"""What a person, a program or the command line calls: run, check, prepare, show, list, compare."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.errors import RecipeError
+from tunesmith.core.files import only_one, read_json
+from tunesmith.core.hashing import digest
+from tunesmith.core.progress import Listener, Said, silent
+from tunesmith.ledger.ledger import Ledger
+from tunesmith.ledger.records import RoundRecord
+from tunesmith.models.load import base_hash
+from tunesmith.pipeline.datasets import data_content, prepared_dataset
+from tunesmith.pipeline.preflight import CheckReport, RenderedRow
+from tunesmith.pipeline.rounds import Execution, bench_of, record_dataset, start_folder
+from tunesmith.pipeline.workspace import Workspace
+from tunesmith.recipe import Recipe
+
+__all__ = ["CheckReport", "PreparedDataset", "RenderedRow", "Round", "check", "compare", "prepare", "rounds", "run", "show"]
+
+DEFAULT = Path(".tunesmith")
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One execution of a recipe, as the ledger and its folder tell it."""
+
+    id: str
+    status: str
+    folder: Path
+    report: dict[str, Any] | None
+    """report.json, where the round is done; see tunesmith.report.card for its shape."""
+    created: str
+    sentence: str | None
+    """The verdict."""
+    error: str | None
+    card: Path | None
+    """The report card, an HTML file."""
+    finished_before: bool = False
+    """True where `run` found the round done already."""
+
+    @property
+    def gates_hold(self) -> bool:
+        """False where a gate of the recipe says no."""
+        gates = self.report["verdict"]["gates"] if self.report else []
+        return all(gate["holds"] for gate in gates)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict."""
+        return {
+            "id": self.id,
+            "status": self.status,
+            "folder": str(self.folder),
+            "created": self.created,
+            "sentence": self.sentence,
+            "error": self.error,
+            "card": str(self.card) if self.card else None,
+            "finished_before": self.finished_before,
+            "gates_hold": self.gates_hold,
+            "report": self.report,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedDataset:
+    """A dataset on disk."""
+
+    id: str
+    folder: Path
+    report: dict[str, Any]
+    """The `data` piece of report.json."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict."""
+        return {"id": self.id, "folder": str(self.folder), "report": self.report}
+
+
+def _round(record: RoundRecord, workspace: Workspace, *, finished_before: bool = False) -> Round:
+    folder = workspace.rounds / record.id
+    report_file, card = folder / "report.json", folder / "report.html"
+    report = read_json(report_file) if record.status == "done" and report_file.exists() else None
+    return Round(
+        id=record.id,
+        status=record.status,
+        folder=folder,
+        report=report,
+        created=record.created,
+        sentence=record.verdict["sentence"] if record.verdict else None,
+        error=record.error,
+        card=card if report is not None and card.exists() else None,
+        finished_before=finished_before,
+    )
+
+
+def run(recipe: Recipe, *, workspace: Path = DEFAULT, again: bool = False, listen: Listener = silent) -> Round:
+    """Take a recipe through a whole round.
+
+    An unfinished round of the same recipe, data and base is continued; a finished one is shown.
+
+    Args:
+        recipe: what to do; relative paths count from the current folder.
+        workspace: where rounds, datasets, cache and ledger lie.
+        again: make a new round even where one is finished.
+        listen: told of progress.
+
+    Raises:
+        TunesmithError: one of its kinds, with a sentence that says what to do.
+    """
+    place = Workspace(Path(workspace))
+    base, content = base_hash(recipe.base), data_content(recipe.data)
+    identity = digest([recipe.identity(), content, base])
+    with place.ledger() as ledger:
+        earlier = ledger.rounds(identity=identity)
+        unfinished = [record for record in earlier if record.status != "done"]
+        if earlier and not again and not unfinished:
+            return _round(earlier[0], place, finished_before=True)
+        if unfinished and not again:
+            record = unfinished[0]
+        else:
+            number = len(earlier) + 1
+            name = f"r-{identity[:10]}" + (f"-{number}" if number > 1 else "")
+            record = RoundRecord(
+                id=name, identity=identity, recipe=recipe.model_dump(mode="json"), recipe_hash=recipe.identity(), base_hash=base
+            )
+        folder = place.rounds / record.id
+        start_folder(folder, recipe)
+        with only_one(folder / ".lock", f"Round {record.id}"):
+            if unfinished and not again:
+                ledger.continue_round(record.id)
+                listen(Said(f"Continuing round {record.id}."))
+            else:
+                ledger.record_round(record)
+            _execute(recipe, place, ledger, ledger.round(record.id), base, listen)
+        return _round(ledger.round(record.id), place)
+
+
+def _execute(recipe: Recipe, place: Workspace, ledger: Ledger, record: RoundRecord, base: str, listen: Listener) -> None:
+    number = record.id.removeprefix(f"r-{record.identity[:10]}").lstrip("-")
+    execution = Execution(
+        recipe=recipe,
+        workspace=place,
+        base_hash=base,
+        round_id=record.id,
+        identity=record.identity,
+        again=int(number or 1),
+        ledger=ledger,
+        listen=listen,
+        started=time.monotonic(),
+    )
+    with execution.failures_recorded():
+        execution.go()
+
+
+def check(recipe: Recipe, *, workspace: Path = DEFAULT, listen: Listener = silent) -> CheckReport:
+    """Preflight: prepare the data, render every row, say what would go wrong. Trains nothing, records no round."""
+    place = Workspace(Path(workspace))
+    return bench_of(recipe, place, listen, base_hash(recipe.base)).check()
+
+
+def prepare(recipe: Recipe, *, workspace: Path = DEFAULT, listen: Listener = silent) -> PreparedDataset:
+    """Read, clean and split the data into an immutable dataset."""
+    place = Workspace(Path(workspace))
+    dataset = prepared_dataset(recipe, place, listen)
+    with place.ledger() as ledger:
+        record_dataset(ledger, dataset)
+    return PreparedDataset(dataset.id, dataset.path, dataset.report())
+
+
+def show(round_id: str, *, workspace: Path = DEFAULT) -> Round:
+    """A round by its id or the beginning of it. Raises RecipeError where there is none."""
+    place = Workspace(Path(workspace))
+    _must_exist(place)
+    with place.ledger() as ledger:
+        return _round(ledger.round(round_id), place)
+
+
+def rounds(*, workspace: Path = DEFAULT) -> list[Round]:
+    """All rounds of a workspace, newest first."""
+    place = Workspace(Path(workspace))
+    _must_exist(place)
+    with place.ledger() as ledger:
+        return [_round(record, place) for record in ledger.rounds()]
+
+
+def compare(ids: Sequence[str], *, workspace: Path = DEFAULT) -> list[Round]:
+    """Several rounds side by side, in the order named. Raises RecipeError where one is unknown or not done."""
+    found = [show(round_id, workspace=workspace) for round_id in ids]
+    for one in found:
+        if one.report is None:
+            raise RecipeError(f"Round {one.id} is {one.status}, so there is nothing to compare yet: finish it with `tunesmith run`.")
+    return found
+
+
+def _must_exist(place: Workspace) -> None:
+    if not place.root.is_dir():
+        raise RecipeError(f"There is no workspace at {place.root}: name one with --workspace, or make one with `tunesmith run RECIPE`.")

@@ -1,0 +1,191 @@
+"""Preflight: refuse a broken run before any training, and show rows as the model will see them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tunesmith.chat.render import Rendered, Renderer
+from tunesmith.core.errors import DataError
+from tunesmith.core.rows import Message, Row
+from tunesmith.recipe import Recipe
+
+SHOWN = 3
+PROBED = 50
+"""Rows whose template is rendered both ways, as in training and as at inference."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedRow:
+    """A row for reading: pieces of (text, supervised, control token)."""
+
+    row_id: str
+    pieces: list[tuple[str, bool, bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What preflight found."""
+
+    problems: list[str] = field(default_factory=list)
+    """Each refuses the run."""
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    examples: list[RenderedRow] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict."""
+        return asdict(self)
+
+
+def preflight(
+    sides: dict[str, Sequence[Row]], renderer: Renderer, recipe: Recipe, labels: tuple[str, ...] | None, context: int, pretrained_tokens: int
+) -> CheckReport:
+    """Look at every training row and at the template.
+
+    Args:
+        sides: train, select, calibrate and test rows, instruction included.
+        renderer: the one used for training and evaluation.
+        recipe: for its bounds.
+        labels: the label set, for classification.
+        context: most tokens the base was made for.
+        pretrained_tokens: rows of the base's embedding.
+    """
+    problems: list[str] = []
+    warnings: list[str] = []
+    notes: list[str] = []
+    train = sides["train"]
+    rendered = _render(train, renderer, problems)
+    if renderer.max_tokens > context:
+        problems.append(f"train.max_tokens is {renderer.max_tokens}, and the base was made for {context}: set it to {context} or less.")
+    _check_masks(rendered, problems)
+    _check_end(renderer, pretrained_tokens, problems, notes)
+    _check_template(train, renderer, problems, warnings)
+    cut = [item for item in rendered if item.cut_tokens]
+    if len(cut) > recipe.train.truncate_share * max(1, len(rendered)):
+        problems.append(
+            f"{len(cut)} of {len(rendered)} training rows are longer than {renderer.max_tokens} tokens and would be cut, above "
+            f"train.truncate_share {recipe.train.truncate_share:g}: raise train.max_tokens, shorten the rows, or raise the share."
+        )
+    elif cut:
+        warnings.append(f"{len(cut)} of {len(rendered)} training rows lose the start of their prompt: longer than {renderer.max_tokens} tokens.")
+    broken = sum(1 for item in rendered if item.neutralised)
+    if broken:
+        warnings.append(f"{broken} training rows hold control strings such as <|im_end|>: neutralised, they stay text.")
+    _check_labels(sides, labels, problems, warnings)
+    _check_leaks(sides, problems)
+    lengths = sorted(len(item.ids) for item in rendered)
+    facts = {
+        "rows": {side: len(rows) for side, rows in sides.items()},
+        "tokens": sum(lengths),
+        "median_tokens": lengths[len(lengths) // 2] if lengths else 0,
+        "longest_tokens": lengths[-1] if lengths else 0,
+        "supervised_tokens": sum(len(item.answer_ids) for item in rendered),
+        "truncated": len(cut),
+        "neutralised": broken,
+        "max_tokens": renderer.max_tokens,
+        "end_of_answer": renderer.tokenizer.decode(renderer.end_ids, skip_special_tokens=False),
+        "own_template": renderer.has_own_template,
+    }
+    shown = [show_row(item, renderer) for item in rendered[:SHOWN]]
+    return CheckReport(problems, warnings, notes, shown, facts)
+
+
+def _render(rows: Sequence[Row], renderer: Renderer, problems: list[str]) -> list[Rendered]:
+    """Every row rendered; what can't be is a problem, said once with how many there are."""
+    rendered: list[Rendered] = []
+    refused: list[str] = []
+    for row in rows:
+        try:
+            rendered.append(renderer.row(row))
+        except DataError as error:
+            refused.append(str(error))
+    if refused:
+        problems.append(refused[0] + (f" ({len(refused)} rows have this or a like problem.)" if len(refused) > 1 else ""))
+    return rendered
+
+
+def _check_masks(rendered: Sequence[Rendered], problems: list[str]) -> None:
+    empty = [item for item in rendered if len(item.ids) - max(1, item.answer_start) < 1]
+    if empty:
+        problems.append(f"{len(empty)} training rows have no supervised token (the first is {empty[0].row_id}): they would teach nothing. Drop them.")
+    bare = [item for item in rendered if item.answer_start and len(item.answer_ids) == 1]
+    if bare:
+        problems.append(f"{len(bare)} training rows have an empty answer (the first is {bare[0].row_id}): fill or drop them.")
+
+
+def _check_end(renderer: Renderer, vocabulary: int, problems: list[str], notes: list[str]) -> None:
+    if any(token >= vocabulary for token in renderer.end_ids):
+        problems.append(f"The end-of-answer token {renderer.end_ids} lies outside the base's {vocabulary} embeddings: the tokenizer is not this model's.")
+    if not renderer.has_own_template:
+        notes.append("The base has no chat template of its own: a plain one is used (User: / Assistant:), and is saved with the model.")
+
+
+def _check_template(rows: Sequence[Row], renderer: Renderer, problems: list[str], warnings: list[str]) -> None:
+    """The prompt shown at inference must be how the row begins in training, and tokenise alike when joined."""
+    joined = 0
+    for row in [row for row in rows if row.prompt][:PROBED]:
+        answer = Message("assistant", row.answer)
+        try:
+            at_inference = renderer.text(row.prompt, generation=True)
+            in_training = renderer.text([*row.prompt, answer], generation=False)
+        except DataError as error:
+            problems.append(str(error))
+            return
+        if not in_training.startswith(at_inference):
+            place = next((i for i, (a, b) in enumerate(zip(in_training, at_inference, strict=False)) if a != b), len(in_training))
+            problems.append(
+                f"The chat template renders the prompt of row {row.id} differently at inference (from character {place}: "
+                f"{at_inference[place : place + 40]!r}) than in training ({in_training[place : place + 40]!r}): mend its generation prompt, or take another base."
+            )
+            return
+        encode = renderer.tokenizer.encode
+        together = encode(at_inference + row.answer, add_special_tokens=False)
+        apart = [*encode(at_inference, add_special_tokens=False), *encode(row.answer, add_special_tokens=False)]
+        joined += together != apart
+    if joined:
+        warnings.append(f"{joined} of the first {PROBED} rows tokenise otherwise when prompt and answer are joined first; here they are always tokenised apart.")
+
+
+def _check_labels(sides: dict[str, Sequence[Row]], labels: tuple[str, ...] | None, problems: list[str], warnings: list[str]) -> None:
+    if labels is None:
+        return
+    known = {row.answer for row in sides["train"]}
+    for side in ("select", "calibrate", "test"):
+        missing = sorted({row.answer for row in sides[side]} - known)
+        if missing:
+            named = ", ".join(repr(label) for label in missing[:5]) + (" ..." if len(missing) > 5 else "")
+            problems.append(
+                f"Labels {named} of {side} never occur in training, so no model could learn them: add training rows, or drop those rows."
+            )
+    few = sum(1 for label in known if sum(row.answer == label for row in sides["train"]) < 3)
+    if few:
+        warnings.append(f"{few} of {len(known)} labels have fewer than 3 training rows.")
+
+
+def _check_leaks(sides: dict[str, Sequence[Row]], problems: list[str]) -> None:
+    def key(row: Row) -> tuple[str, str]:
+        return (" ".join(row.text().casefold().split()), row.answer if not row.prompt else "")
+
+    trained = {key(row) for row in sides["train"]}
+    leaked = [row for row in sides["test"] if key(row) in trained]
+    if leaked:
+        problems.append(f"{len(leaked)} test rows also stand in train (the first is {leaked[0].id}): the score would be memory. Drop them from one side.")
+
+
+def show_row(item: Rendered, renderer: Renderer) -> RenderedRow:
+    """A rendered row as text, in runs of supervised or not, control token or not."""
+    controls = set(renderer.added.values())
+    pieces: list[tuple[str, bool, bool]] = []
+    run: list[int] = []
+    kind = (False, False)
+    for place, token in enumerate(item.ids):
+        now = (place >= max(1, item.answer_start), token in controls)
+        if run and now != kind:
+            pieces.append((renderer.tokenizer.decode(run, skip_special_tokens=False), *kind))
+            run = []
+        run.append(token)
+        kind = now
+    if run:
+        pieces.append((renderer.tokenizer.decode(run, skip_special_tokens=False), *kind))
+    return RenderedRow(item.row_id, pieces)

@@ -1,0 +1,352 @@
+"""One round, from its recipe to its report card: the stages in order."""
+
+import contextlib
+import platform
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tunesmith.chat.render import Renderer
+from tunesmith.core.errors import DataError, DivergedError, TunesmithError
+from tunesmith.core.files import make_folder, read_json, write_json, write_text
+from tunesmith.core.hashing import digest_folder
+from tunesmith.core.progress import Listener, Said
+from tunesmith.core.rows import Row
+from tunesmith.data.dataset import Dataset
+from tunesmith.evaluate.measures import resolve
+from tunesmith.evaluate.prompts import with_instruction
+from tunesmith.evaluate.verdict import judge
+from tunesmith.ledger.ledger import Ledger
+from tunesmith.ledger.records import ArtefactRecord, DatasetRecord, Edge, MetricRecord, now
+from tunesmith.models.load import Base, load_base
+from tunesmith.models.package import Bundle, load_model, save_model
+from tunesmith.pipeline.datasets import prepared_dataset, test_hash
+from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, systems_of
+from tunesmith.pipeline.preflight import CheckReport, preflight
+from tunesmith.pipeline.training import Material, TrainingRun, cores_here, refuse_without_memory, training_report
+from tunesmith.pipeline.workspace import Stages, Workspace, link_folder
+from tunesmith.recipe import Recipe, dump_recipe
+from tunesmith.report.card import write_card
+
+TRAIN_VERSION = 1
+BASELINES_VERSION = 1
+OPENINGS_BEFORE_WARNING = 10
+
+
+@dataclass
+class Bench:
+    """What a round works with: its recipe, its rows, its base, a renderer. Loaded as needed."""
+
+    recipe: Recipe
+    workspace: Workspace
+    dataset: Dataset
+    base_hash: str
+
+    def fresh_base(self) -> Base:
+        """The base as it was pretrained; training changes the one it is given."""
+        return load_base(self.recipe.base, seed=self.recipe.seed)
+
+    @cached_property
+    def base(self) -> Base:
+        """The base, loaded once, for its tokenizer and shape; never trained."""
+        return self.fresh_base()
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """The one renderer of the round."""
+        return Renderer(self.base.tokenizer, max_tokens=self.recipe.train.max_tokens or self.base.context)
+
+    @cached_property
+    def sides(self) -> dict[str, list[Row]]:
+        """The rows of each side, the recipe's instruction put before them."""
+        return {
+            side: [with_instruction(row, self.recipe.data.instruction) for row in rows] for side, rows in self.dataset.sides.items()
+        }
+
+    @cached_property
+    def labels(self) -> tuple[str, ...] | None:
+        """The label set, in a fixed order, for classification: what training saw."""
+        if self.dataset.task != "classify":
+            return None
+        return tuple(sorted({row.answer for row in self.sides["train"]}))
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the measures, the deciding one first."""
+        return resolve(self.dataset.task, self.recipe.evaluate.metrics, answers=[row.answer for row in self.sides["train"]])
+
+    @property
+    def judged(self) -> Sides:
+        """What evaluation may see."""
+        return Sides(self.sides["train"], self.sides["select"], self.sides["test"], self.labels, str(self.dataset.task))
+
+    def check(self) -> CheckReport:
+        """Preflight over all rows."""
+        embedding = self.base.model.get_input_embeddings().num_embeddings
+        found = preflight(self.sides, self.renderer, self.recipe, self.labels, self.base.context, int(embedding))
+        found.notes.extend(self.dataset.notes)
+        return found
+
+
+def bench_of(recipe: Recipe, workspace: Workspace, listen: Listener, base_hash: str) -> Bench:
+    """Prepare the data, or take what was prepared before."""
+    return Bench(recipe, workspace, prepared_dataset(recipe, workspace, listen), base_hash)
+
+
+@dataclass
+class Execution:
+    """One round being executed."""
+
+    recipe: Recipe
+    workspace: Workspace
+    base_hash: str
+    round_id: str
+    identity: str
+    again: int
+    """1 for the first round of an identity, 2 for the second, which shares no training with it."""
+    ledger: Ledger
+    listen: Listener
+    started: float
+
+    @property
+    def folder(self) -> Path:
+        """Where the round lies."""
+        return self.workspace.rounds / self.round_id
+
+    @cached_property
+    def bench(self) -> Bench:
+        """Its material, prepared when first asked for."""
+        return bench_of(self.recipe, self.workspace, self.listen, self.base_hash)
+
+    @property
+    def stages(self) -> Stages:
+        """Its stages."""
+        return Stages(self.workspace, self.ledger, self.round_id, self.listen)
+
+    def seconds(self) -> float:
+        """Time spent on the round so far, earlier executions included."""
+        clock = self.folder / "clock.json"
+        earlier = read_json(clock)["seconds"] if clock.exists() else 0.0
+        return float(earlier) + time.monotonic() - self.started
+
+    def tick(self) -> None:
+        """Keep the time spent, so that a killed round still knows it."""
+        write_json(self.folder / "clock.json", {"seconds": self.seconds()})
+        self.started = time.monotonic()
+
+    def go(self) -> dict[str, Any]:
+        """Every stage in order; returns the report."""
+        record_dataset(self.ledger, self.bench.dataset)
+        self.ledger.set_dataset(self.round_id, self.bench.dataset.id)
+        check = self.preflight()
+        self.tick()
+        model_folder = self.train()
+        self.tick()
+        openings = self.ledger.open_test_set(test_hash(self.bench.dataset), self.round_id)
+        baselines = self.baselines()
+        self.tick()
+        predictions = self.folder / "predictions" / "tuned.jsonl"
+        model, tokenizer, bundle = load_model(model_folder)
+        renderer = Renderer(tokenizer, max_tokens=bundle.max_tokens)
+        score_tuned(answerer(model, renderer, self.bench.judged, self.recipe), self.bench.judged, predictions, self.listen)
+        self.tick()
+        return self.report(check, baselines, predictions, openings)
+
+    def preflight(self) -> CheckReport:
+        """Refuse a broken run before any training."""
+        found = self.bench.check()
+        write_json(self.folder / "preflight.json", found.to_json() | {"examples": []})
+        for warning in found.warnings:
+            self.listen(Said(warning, warning=True))
+        if found.problems:
+            raise DataError(" ".join(found.problems))
+        return found
+
+    def train(self) -> Path:
+        """The training stage: resumable inside the round's folder, its result kept like any other stage's."""
+        recipe, bench = self.recipe, self.bench
+        inputs = {
+            "dataset": bench.dataset.id,
+            "base": bench.base_hash,
+            "recipe": recipe.model_dump(mode="json", include={"seed", "objective", "method", "train"}),
+            "instruction": recipe.data.instruction,
+            "again": self.again,
+        }
+
+        def make(out: Path) -> None:
+            run_folder = make_folder(self.folder / "training")
+            base = bench.fresh_base()
+            material = Material(bench.sides["train"], bench.sides["select"], bench.labels, str(bench.dataset.task))
+            if recipe.method.name == "full":
+                refuse_without_memory(base)
+            run = TrainingRun(run_folder, recipe, base, bench.renderer, material, self.listen)
+            model = run.run()
+            (out / "model").mkdir()
+            save_model(out / "model", model, base.tokenizer, self.bundle(run.decisions.method))
+            write_json(out / "training.json", training_report(run))
+
+        out = self.stages.folder("train", TRAIN_VERSION, inputs, make)
+        link_folder(out / "model", self.folder / "model")
+        write_json(self.folder / "training.json", read_json(out / "training.json"))
+        return self.folder / "model"
+
+    def bundle(self, method: str) -> Bundle:
+        """What the model needs to answer as it is evaluated."""
+        recipe = self.recipe
+        return Bundle(
+            task=str(self.bench.dataset.task),
+            method=method,
+            max_tokens=self.bench.renderer.max_tokens,
+            labels=self.bench.labels,
+            instruction=recipe.data.instruction,
+            max_new_tokens=recipe.evaluate.max_new_tokens,
+            base=recipe.base.model_dump(mode="json"),
+            head=recipe.method.head == "class",
+        )
+
+    def baselines(self) -> Path:
+        """Score what the fine-tuned model must beat; shared by every round with the same data, base and evaluation."""
+        recipe, bench = self.recipe, self.bench
+        inputs = {
+            "dataset": bench.dataset.id,
+            "base": bench.base_hash,
+            "evaluate": recipe.evaluate.model_dump(mode="json", exclude={"resamples", "errors_shown"}),
+            "metric": bench.metrics[0],
+            "instruction": recipe.data.instruction,
+            "max_tokens": bench.renderer.max_tokens,
+            "seed": recipe.seed,
+        }
+
+        def make(out: Path) -> None:
+            def base() -> Any:
+                return answerer(bench.base.model, bench.renderer, bench.judged, recipe)
+
+            write_json(out / "few_shot.json", score_baselines(base, bench.judged, recipe, bench.metrics, out, self.listen))
+
+        return self.stages.folder("baselines", BASELINES_VERSION, inputs, make)
+
+    def report(self, check: CheckReport, baselines: Path, tuned: Path, openings: int) -> dict[str, Any]:
+        """Judge, assemble the report, write the card, tell the ledger."""
+        recipe, bench = self.recipe, self.bench
+        few_shot = read_json(baselines / "few_shot.json")
+        link_folder(baselines, self.folder / "baselines")
+        systems = systems_of(baselines, tuned, few_shot)
+        groups = bench.dataset.groups("test", recipe.data.split.by) if recipe.data.split.by else None
+        judgement = judge(
+            systems,
+            task=bench.dataset.task,
+            metrics=bench.metrics,
+            resamples=recipe.evaluate.resamples,
+            seed=recipe.seed,
+            gates=recipe.gates,
+            groups=groups,
+        )
+        warnings = [*check.warnings]
+        if openings >= OPENINGS_BEFORE_WARNING:
+            warnings.append(f"This test set has been opened by {openings} rounds: what is chosen by it no longer holds on new rows. Get fresh test rows.")
+        hashes = {
+            "recipe": recipe.identity(),
+            "dataset": bench.dataset.id,
+            "base": bench.base_hash,
+            "model": digest_folder(self.folder / "model"),
+        }
+        record = self.ledger.round(self.round_id)
+        report: dict[str, Any] = {
+            "schema": 1,
+            "round": {
+                "id": self.round_id,
+                "identity": self.identity,
+                "status": "done",
+                "created": record.created,
+                "finished": now(),
+                "seconds": self.seconds(),
+                "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "continued": record.continued,
+            },
+            **judgement.to_json(),
+            "few_shot": few_shot if few_shot["tried"] else None,
+            "data": bench.dataset.report() | {"truncated": check.facts["truncated"], "test_openings": openings},
+            "training": read_json(self.folder / "training.json"),
+            "errors": errors_to_read(systems[-1].predictions, bench.sides["test"], recipe.evaluate.errors_shown) if bench.dataset.task != "text" else [],
+            "recipe": dump_recipe(recipe),
+            "environment": environment(),
+            "hashes": hashes,
+            "seeds": {"recipe": recipe.seed},
+            "warnings": warnings,
+        }
+        write_card(report, self.folder)
+        self._tell_ledger(report)
+        return report
+
+    def _tell_ledger(self, report: dict[str, Any]) -> None:
+        hashes = report["hashes"]
+        model = self.folder / "model"
+        size = sum(file.stat().st_size for file in model.rglob("*") if file.is_file())
+        self.ledger.record_artefact(
+            ArtefactRecord(content_hash=hashes["model"], kind="model", path=str(model), bytes=size, round_id=self.round_id)
+        )
+        self.ledger.record_edges(
+            [Edge(hashes["model"], hashes["base"], "tuned from"), Edge(hashes["model"], hashes["dataset"], "trained on")]
+        )
+        self.ledger.record_metrics(
+            MetricRecord(round_id=self.round_id, system=system["key"], name=name, side="test", **figures)
+            for system in report["systems"]
+            for name, figures in system["metrics"].items()
+            if figures is not None
+        )
+        self.ledger.finish_round(self.round_id, "done", report["round"]["seconds"], verdict=report["verdict"])
+
+    @contextlib.contextmanager
+    def failures_recorded(self) -> Iterator[None]:
+        """A round that can't go on says why in the ledger; a killed one stays `running` and is continued."""
+        try:
+            yield
+        except DivergedError as error:
+            self.ledger.finish_round(self.round_id, "diverged", self.seconds(), error=str(error))
+            raise
+        except TunesmithError as error:
+            self.ledger.finish_round(self.round_id, "failed", self.seconds(), error=str(error))
+            raise
+
+
+def record_dataset(ledger: Ledger, dataset: Dataset) -> None:
+    """Tell the ledger of a dataset."""
+    counts = {side: len(rows) for side, rows in dataset.sides.items()}
+    ledger.record_dataset(DatasetRecord(id=dataset.id, path=str(dataset.path), task=str(dataset.task), counts=counts))
+
+
+def environment() -> dict[str, Any]:
+    """What the figures were made with."""
+    names = ("torch", "transformers", "peft", "tokenizers", "numpy", "scikit-learn")
+    return {
+        "tunesmith": version("tunesmith"),
+        "python": platform.python_version(),
+        **{name: version(name) for name in names},
+        "cpu": _cpu(),
+        "threads": cores_here(),
+        "platform": f"{sys.platform} {platform.machine()}",
+    }
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or "unknown"
+
+
+def start_folder(folder: Path, recipe: Recipe) -> None:
+    """Make a round's folder with its recipe."""
+    make_folder(folder)
+    if not (folder / "recipe.yaml").exists():
+        write_text(folder / "recipe.yaml", dump_recipe(recipe))
+
+

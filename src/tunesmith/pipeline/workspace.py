@@ -1,0 +1,111 @@
+"""Where things lie: the workspace and its folders, and stages that are not run again when their inputs did not change."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.files import make_folder, whole_folder
+from tunesmith.core.hashing import digest, digest_folder
+from tunesmith.core.progress import Ended, Listener
+from tunesmith.ledger.ledger import Ledger
+from tunesmith.ledger.records import StageRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A folder that holds rounds, datasets, a cache and the ledger."""
+
+    root: Path
+
+    @property
+    def rounds(self) -> Path:
+        """One folder a round."""
+        return self.root / "rounds"
+
+    @property
+    def datasets(self) -> Path:
+        """One folder a dataset, named by content."""
+        return self.root / "datasets"
+
+    @property
+    def cache(self) -> Path:
+        """Outputs of stages, named by key; may be deleted at any time."""
+        return self.root / "cache"
+
+    def ledger(self) -> Ledger:
+        """Open the ledger: the database that TUNESMITH_LEDGER names by URL, else SQLite in the workspace, made where it is missing."""
+        make_folder(self.root)
+        return Ledger.open(os.environ.get("TUNESMITH_LEDGER") or self.root / "tunesmith.db")
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Runs stages for one round, or takes what an earlier run with the same inputs left."""
+
+    workspace: Workspace
+    ledger: Ledger
+    round_id: str
+    listen: Listener
+
+    def folder(self, name: str, version: int, inputs: dict[str, Any], make: Callable[[Path], None]) -> Path:
+        """The output folder of a stage.
+
+        Args:
+            name: the stage's name, as it is shown.
+            version: raised when its meaning changes.
+            inputs: everything its output depends on, as JSON values.
+            make: writes the output into an empty folder, which then appears whole or not at all.
+        """
+        key = digest([name, version, inputs])
+        out = self.workspace.cache / f"{name.replace(' ', '-')}-{key[:16]}"
+        found = self.ledger.reusable_stage(key)
+        if found is not None and out.is_dir() and found.output_hash == digest_folder(out):
+            self.listen(Ended(name, 0.0, reused=True))
+            return out
+        started = time.monotonic()
+        with whole_folder(out) as temporary:
+            make(temporary)
+        self.record(key, name, version, inputs, out, time.monotonic() - started)
+        return out
+
+    def record(self, key: str, name: str, version: int, inputs: dict[str, Any], out: Path, seconds: float) -> None:
+        """Tell the ledger of a finished stage."""
+        self.ledger.record_stage(
+            StageRecord(
+                key=key,
+                name=name,
+                version=version,
+                inputs=inputs,
+                output_path=str(out),
+                output_hash=digest_folder(out),
+                seconds=seconds,
+                round_id=self.round_id,
+            )
+        )
+
+
+def link_folder(source: Path, target: Path) -> None:
+    """Make `target` hold the files of `source` without a second copy on disk where the file system allows."""
+    if target.exists():
+        return
+
+    def place(src: str, dst: str) -> str:
+        try:
+            Path(dst).hardlink_to(src)
+            return dst
+        except OSError:
+            return shutil.copy2(src, dst)
+
+    with whole_folder(target) as temporary:
+        shutil.copytree(source, temporary, dirs_exist_ok=True, copy_function=place)
+
+
+def append_line(path: Path, value: Any) -> None:
+    """Add one JSON line to a log; a torn last line is the worst a kill can leave, and readers skip it."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(value, ensure_ascii=False) + "\n")

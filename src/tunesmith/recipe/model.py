@@ -1,0 +1,105 @@
+"""The recipe: every room's config gathered into one frozen value, with the checks that need to see several of them."""
+
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+from typing import Any, Self
+
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
+
+from tunesmith.core.hashing import digest
+from tunesmith.data.config import DataConfig, Task
+from tunesmith.evaluate.config import EvaluateConfig, GatesConfig
+from tunesmith.models.config import BaseConfig, MethodConfig
+from tunesmith.recipe.problems import Problem, RefusedRecipe, explain
+from tunesmith.section import Section
+from tunesmith.train.config import ObjectiveConfig, TrainConfig
+
+_DATA_PATHS = ("path", "validation_path", "test_path")
+
+
+class Recipe(Section):
+    """A whole round, described: which rows, which base, what is minimised and how, what it is judged by.
+
+    Raises:
+        RecipeError: for any value that can't be, with every problem on a line of its own.
+    """
+
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Every random choice derives from it: the same recipe and seed give the same weights on CPU."""
+    data: DataConfig
+    """Where the rows come from and what is done to them before training."""
+    base: BaseConfig = BaseConfig()
+    """The pretrained model the round starts from."""
+    objective: ObjectiveConfig = ObjectiveConfig()
+    """What is minimised."""
+    method: MethodConfig = MethodConfig()
+    """What of the model may change, and how."""
+    train: TrainConfig = TrainConfig()
+    """How the weights are changed."""
+    evaluate: EvaluateConfig = EvaluateConfig()
+    """How the fine-tuned model is compared with what it must beat."""
+    gates: GatesConfig = GatesConfig()
+    """Bounds the model must keep; exit code 4 where it does not."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _refuse_in_words(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Pydantic's refusals leave as one RecipeError, in Python as in YAML."""
+        try:
+            recipe = handler(value)
+        except ValidationError as error:
+            raise RefusedRecipe(explain(error, cls, value)) from None
+        problems = list(_disagreements(recipe))
+        if problems:
+            raise RefusedRecipe(problems)
+        return recipe
+
+    def identity(self) -> str:
+        """64 hex digits over the whole recipe, defaults included.
+
+        Of a path only the last part counts: where files lie is not what a round is, and what they hold is hashed
+        apart, by the pipeline.
+        """
+        canonical = self.model_dump(mode="json")
+        for section, name in (*(("data", name) for name in _DATA_PATHS), ("base", "path")):
+            path = canonical[section][name]
+            canonical[section][name] = PurePath(path).name if path is not None else None
+        return digest(canonical)
+
+
+def _disagreements(recipe: Recipe) -> Iterator[Problem]:
+    """What no section can see alone."""
+    task, objective, head = recipe.data.task, recipe.objective.name, recipe.method.head
+    if objective == "class" and head != "class":
+        yield _about("objective.name", "class needs a classification head: set method.head: class, or remove objective.name.")
+    if head == "class" and objective not in (None, "class"):
+        yield _about("method.head", f"class is trained by objective.name: class, not {objective}: remove one of the two.")
+    if head == "class" and task not in (None, Task.CLASSIFY):
+        yield _about("method.head", f"class needs data.task: classify, not {task}: set method.head: tokens, or change the task.")
+    if recipe.data.rows_per_label is not None and task not in (None, Task.CLASSIFY):
+        yield _about("data.rows_per_label", f"this needs labels, and data.task: {task} has none: use data.rows.")
+
+
+def _about(setting: str, sentence: str) -> Problem:
+    return Problem(tuple(setting.split(".")), f"{setting}: {sentence}")
+
+
+def resolved(recipe: Recipe, folder: Path) -> Recipe:
+    """The same recipe with its relative paths taken from `folder`, the recipe file's own.
+
+    `sample` and `embedded` are names, not paths. `base.path` may be a hub id: it is taken for a folder only where it
+    begins with `.` or `~`, or where such a folder is there.
+    """
+    data = {name: _from(folder, path) for name in _DATA_PATHS if (path := getattr(recipe.data, name)) not in (None, "sample")}
+    base = recipe.base.path
+    local = base.startswith((".", "~")) or (base != "embedded" and (folder / base).is_dir())
+    return recipe.model_copy(
+        update={
+            "data": recipe.data.model_copy(update=data),
+            "base": recipe.base.model_copy(update={"path": _from(folder, base)}) if local else recipe.base,
+        }
+    )
+
+
+def _from(folder: Path, path: str) -> str:
+    return path if "://" in path else str(folder / Path(path).expanduser())

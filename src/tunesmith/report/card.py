@@ -1,0 +1,138 @@
+"""The report card of a round, as one HTML file and as report.json; and one page that sets several rounds side by side.
+
+The page is self-contained: no script, no font, picture or style from elsewhere, so that it opens offline and prints. A
+content security policy in it forbids any script, whatever a row holds; every text is escaped besides, and characters
+that hide or turn text around are written out (`tunesmith.report.text`).
+
+report.json, schema 1
+---------------------
+
+A JSON object. Numbers are plain; null, or an absent field, where something is unknown. Only `schema` and `round.id` must be there.
+Fractions run from 0 to 1. Intervals (`low`, `high`) are 95%. Times are seconds; moments are ISO 8601 in UTC.
+
+    schema        1
+    round         id, identity (64 hex digits: recipe, data and base), status, created, finished, seconds, peak_mib (MiB of
+                  memory at the peak), continued (how often it went on after a stop)
+    verdict       outcome ("gain" or "no gain shown"), sentence, metric (the one that decides), best_baseline (its key),
+                  gain {value, low, high, p_value} (over that baseline; p one-sided), notes [text],
+                  gates [{name, bound, value, holds}] (value: the unfavourable end of the interval)
+    systems       [{key, name, kind, metrics, rows, prompt_tokens, answer_tokens, seconds_per_answer, against}], in order:
+                  zero-shot, few-shot, floors, tuned last.
+                  kind: "baseline", "floor" or "tuned". metrics: {name: {value, low, high}}. rows: answered test rows.
+                  prompt_tokens, answer_tokens: means per answer.
+                  against: {difference, low, high, p_value, test}, how much better than this one the tuned model is in the
+                  deciding metric, paired over the same rows: tuned minus this one, or the reverse for a metric of which
+                  less is better; null for the tuned one.
+    few_shot      k and form (chosen), tried [{k, form, value}] (value: deciding metric on `select`), rows (how many of them);
+                  null where none was tried
+    data          path, format, task, mapping {part: column}, waterfall [{stage, kept, changed, dropped, reasons {text: rows}}]
+                  (changed rows are kept too: kept + dropped = rows that came in), sides {train, select, calibrate, test: rows},
+                  labels {label: rows}, truncated (rows cut to fit), test_openings (times the test set was scored, this round's
+                  included)
+    training      method, base, parameters, trainable, steps [{step, loss, learning_rate, grad_norm, tokens, seconds}] (from 1),
+                  validation [{step, loss}] (step 0: before training), chosen_step, stopped (why it ended, in words),
+                  tokens_in_rows, tokens_computed (what packing saved is the difference), restarts. Losses: nats a token.
+    confusion     labels, counts: counts[i][j] rows of label i were answered with label j by the tuned model on test;
+                  null where answers are no labels
+    errors        [{row_id, prompt, reference, answer, confidence}], wrong answers of the tuned model on test
+    recipe        the recipe as YAML text
+    environment   {name: version or description}: tunesmith, python, torch, transformers, peft, cpu, threads, platform
+    hashes        {what: content hash}: recipe, dataset, base, model
+    seeds         {what: seed}
+    warnings      [text]
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunesmith.core.errors import RecipeError
+from tunesmith.core.files import write_json, write_text
+from tunesmith.report.shape import Report, finite, read_report
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def card(report: Mapping[str, Any]) -> str:
+    """The report card as one HTML page.
+
+    Raises:
+        MachineError: the report's schema is unknown, or a field has another form than the module's docstring says.
+    """
+    from tunesmith.report import figures, judged, made, mistakes
+
+    held = read_report(report)
+    return _page(
+        "card.html.j2",
+        report=held,
+        title=f"Round {held.round.id}",
+        when=figures.moment(held.round.created),
+        comparison=judged.comparison(held),
+        gates=judged.gates(held),
+        warnings=judged.warnings(held),
+        evidence=judged.evidence(held),
+        few_shot=judged.few_shot(held),
+        training=made.training(held),
+        data=made.data(held),
+        run=made.run_facts(held),
+        confusion=mistakes.confusion(held),
+        errors=mistakes.errors(held),
+    )
+
+
+def write_card(report: Mapping[str, Any], folder: Path) -> Path:
+    """Write report.json and report.html into `folder`, each whole or not at all; return the page's path.
+
+    Numbers that are not finite are written as null. Both are made before either is written.
+
+    Raises:
+        MachineError: the report has another form, or the folder can't be written.
+    """
+    page = card(report)
+    write_json(folder / "report.json", finite(report))
+    write_text(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def compare_card(reports: Sequence[Mapping[str, Any]]) -> str:
+    """Several rounds on one HTML page, in the order given: verdicts, costs, curves, and where their recipes differ.
+
+    Raises:
+        RecipeError: no report was given.
+        MachineError: as in `card`, for any of them.
+    """
+    from tunesmith.report import side_by_side
+
+    if not reports:
+        raise RecipeError("There is nothing to compare: name at least one round.")
+    held: list[Report] = [read_report(report) for report in reports]
+    return _page("compare.html.j2", title=side_by_side.title(held), view=side_by_side.view(held))
+
+
+def _page(template: str, **values: Any) -> str:
+    return _environment().get_template(template).render(**values).strip() + "\n"
+
+
+@cache
+def _environment() -> "Environment":
+    """Jinja2 over the packaged templates; every text that a template prints is made visible, then escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("tunesmith.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize(),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _finalize() -> Callable[[Any], Any]:
+    from markupsafe import Markup
+
+    from tunesmith.report.text import visible
+
+    return lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

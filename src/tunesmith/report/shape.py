@@ -1,0 +1,249 @@
+"""The typed form of report.json: read once at the door, so that no page meets a dict of unknown make.
+
+What each field means is told in `tunesmith.report.card`. Anything but `schema` and `round.id` may be absent or null;
+unknown fields are ignored, so that a card can be made again from a report that says more. A number that is not finite
+counts as unknown.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from tunesmith.core.errors import MachineError
+
+SCHEMA = 1
+"""The only schema of report.json that this version reads and writes."""
+
+
+def _known(value: Any) -> Any:
+    """None for nan and the infinities: they would be printed as figures, and JSON has no word for them."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+Number = Annotated[float | None, BeforeValidator(_known)]
+Count = Annotated[int | None, BeforeValidator(_known)]
+
+
+class _Part(BaseModel):
+    """A frozen piece of a report; null for a field with a default means the default."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: Any) -> Any:
+        return {key: part for key, part in value.items() if part is not None} if isinstance(value, Mapping) else value
+
+
+class Round(_Part):
+    id: str
+    identity: str = ""
+    status: str = ""
+    created: str = ""
+    finished: str = ""
+    seconds: Number = None
+    peak_mib: Number = None
+    continued: int = 0
+
+
+class Estimate(_Part):
+    """A value with its 95% interval, in the metric's own unit."""
+
+    value: Number = None
+    low: Number = None
+    high: Number = None
+    p_value: Number = None
+
+
+class Gate(_Part):
+    name: str
+    bound: Number = None
+    value: Number = None
+    holds: bool | None = None
+
+
+class Verdict(_Part):
+    outcome: str = ""
+    sentence: str = ""
+    metric: str = ""
+    best_baseline: str = ""
+    gain: Estimate | None = None
+    notes: list[str] = []
+    gates: list[Gate] = []
+
+
+class Against(_Part):
+    """The tuned model minus a system, paired over the same rows."""
+
+    difference: Number = None
+    low: Number = None
+    high: Number = None
+    p_value: Number = None
+    test: str = ""
+
+
+class System(_Part):
+    key: str
+    name: str = ""
+    kind: str = ""
+    metrics: dict[str, Estimate] = {}
+    rows: Count = None
+    prompt_tokens: Number = None
+    answer_tokens: Number = None
+    seconds_per_answer: Number = None
+    against: Against | None = None
+
+    @property
+    def title(self) -> str:
+        """Its name, or its key where it has none."""
+        return self.name or self.key
+
+
+class Trial(_Part):
+    k: int
+    form: str = ""
+    value: Number = None
+
+
+class FewShot(_Part):
+    k: Count = None
+    form: str = ""
+    tried: list[Trial] = []
+    rows: Count = None
+
+
+class StageCount(_Part):
+    stage: str
+    kept: int = 0
+    changed: int = 0
+    dropped: int = 0
+    reasons: dict[str, int] = {}
+
+
+class Data(_Part):
+    path: str = ""
+    format: str = ""
+    task: str = ""
+    mapping: dict[str, Any] = {}
+    waterfall: list[StageCount] = []
+    sides: dict[str, int] = {}
+    labels: dict[str, int] = {}
+    truncated: Count = None
+    test_openings: Count = None
+
+
+class Step(_Part):
+    step: int
+    loss: Number = None
+    learning_rate: Number = None
+    grad_norm: Number = None
+    tokens: Count = None
+    seconds: Number = None
+
+
+class Validation(_Part):
+    step: int
+    loss: Number = None
+
+
+class Training(_Part):
+    method: str = ""
+    base: str = ""
+    parameters: Count = None
+    trainable: Count = None
+    steps: list[Step] = []
+    validation: list[Validation] = []
+    chosen_step: Count = None
+    stopped: str = ""
+    tokens_in_rows: Count = None
+    tokens_computed: Count = None
+    restarts: int = 0
+
+
+class Confusion(_Part):
+    """counts[i][j]: how many rows of label i were answered with label j."""
+
+    labels: list[str]
+    counts: list[list[int]]
+
+    @model_validator(mode="after")
+    def _square(self) -> Self:
+        size = len(self.labels)
+        if len(self.counts) != size or any(len(row) != size for row in self.counts):
+            raise ValueError(f"counts must be {size} rows of {size} numbers, one per label")
+        return self
+
+
+class Error(_Part):
+    row_id: str = ""
+    prompt: str = ""
+    reference: str = ""
+    answer: str = ""
+    confidence: Number = None
+
+
+class Report(_Part):
+    """A whole report.json."""
+
+    schema_: int = Field(alias="schema")
+    round: Round
+    verdict: Verdict = Verdict()
+    systems: list[System] = []
+    few_shot: FewShot | None = None
+    data: Data | None = None
+    training: Training | None = None
+    confusion: Confusion | None = None
+    errors: list[Error] = []
+    recipe: str = ""
+    environment: dict[str, Any] = {}
+    hashes: dict[str, Any] = {}
+    seeds: dict[str, Any] = {}
+    warnings: list[str] = []
+
+    @property
+    def tuned(self) -> System | None:
+        """The fine-tuned model among the systems."""
+        return next((system for system in self.systems if system.kind == "tuned"), None)
+
+    @property
+    def metrics(self) -> list[str]:
+        """Every metric that a system has, the one that decides the verdict first, the others as they come."""
+        names = dict.fromkeys(name for system in self.systems for name in system.metrics)
+        decisive = [name for name in names if name == self.verdict.metric]
+        return decisive + [name for name in names if name != self.verdict.metric]
+
+
+def read_report(report: Mapping[str, Any]) -> Report:
+    """The typed form of a report.
+
+    Raises:
+        MachineError: the schema is not one this version knows, or a field has another form than `tunesmith.report.card` says.
+    """
+    schema = report.get("schema") if isinstance(report, Mapping) else None
+    if schema is None:
+        raise MachineError("This is no report: it has no field 'schema'. Name a report.json that a round has written.")
+    if type(schema) is not int or schema != SCHEMA:
+        raise MachineError(
+            f"The report has schema {schema!r}, this tunesmith reads schema {SCHEMA}: "
+            "use the version of tunesmith that wrote it, or run again."
+        )
+    try:
+        return Report.model_validate(report)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "report"
+        raise MachineError(
+            f"The report's field '{place}' is not as schema {SCHEMA} has it: {first['msg'].lower()}. "
+            "The form is told in tunesmith.report.card."
+        ) from error
+
+
+def finite(value: Any) -> Any:
+    """The same JSON value with None for every number that is not finite."""
+    if isinstance(value, Mapping):
+        return {key: finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return _known(value)

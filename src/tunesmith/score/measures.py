@@ -1,0 +1,117 @@
+"""What a measure is, and the table of their names.
+
+A measure is a table of statistics per row, and a function from the sums of its columns to a value. That is what lets
+a corpus measure (BLEU, macro F1) be bootstrapped as cheaply as a mean: a resample is a weighted sum of rows, so two
+thousand of them are one matrix product. Values run from 0 to 1, but for perplexity (1 up) and mcc (-1 to 1).
+
+Legend: R rows, S statistics, B resamples.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith.core.errors import DataError, RecipeError, did_you_mean
+from tunesmith.score.prediction import Prediction
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Floats = NDArray[np.float64]
+
+
+class Tabulate(Protocol):
+    """Statistics of each row, [R, S], dense or sparse; None where the predictions don't carry what it needs."""
+
+    def __call__(self, predictions: Sequence[Prediction], /) -> "Floats | csr_array | None": ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One way to say how good a system's answers are."""
+
+    name: str
+    """As recipes and reports write it: `macro_f1`."""
+    title: str
+    """As sentences write it: `macro F1`."""
+    tabulate: Tabulate
+    """Predictions to statistics per row [R, S]; measures of one family share the function, and so the work."""
+    value: Callable[[Floats], Floats]
+    """Sums of statistics [B, S] to values [B]; never nan: what is undefined (0 of 0) counts as 0."""
+    right: Callable[[Sequence[Prediction]], NDArray[np.bool_]] | None = None
+    """Where the value is the share of rows that are right: which are. Exact methods are used for these."""
+    higher_is_better: bool = True
+    low: float = 0.0
+    """Least possible value."""
+    high: float = 1.0
+    """Greatest possible value; inf where there is none."""
+    scale: float = 100.0
+    """What people read is the value times this: 84.1% for 0.841."""
+    unit: str = "%"
+    """Written after the scaled value."""
+
+    def shown(self, value: float) -> str:
+        """A value for people: `84.1%`, `23.4`, `0.612`."""
+        return f"{_rounded(value * self.scale, self.decimals)}{self.unit}"
+
+    def shown_difference(self, value: float, *, unit: bool = True) -> str:
+        """A difference for people: `2.1 points` where values run to 100, else the bare number."""
+        number = _rounded(value * self.scale, self.decimals)
+        return f"{number} points" if unit and self.scale == 100.0 else number
+
+    @property
+    def decimals(self) -> int:
+        """Decimals that people are shown."""
+        return 1 if self.scale == 100.0 else 3
+
+    def of(self, predictions: Sequence[Prediction]) -> float | None:
+        """The value over all rows; None where the predictions don't carry what it needs; DataError without a row."""
+        if not predictions:
+            raise DataError(f"{self.title} of no rows was asked for: there must be at least one scored row.")
+        table = self.tabulate(predictions)
+        return None if table is None else self.of_table(table)
+
+    def of_table(self, table: "Floats | csr_array") -> float:
+        """The value from statistics [R, S]."""
+        return float(self.value(np.asarray(table.sum(axis=0), dtype=np.float64).reshape(1, -1))[0])
+
+
+def _rounded(value: float, decimals: int) -> str:
+    """Fixed decimals, never a negative zero."""
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
+NAMES = {
+    "accuracy": "classification:ACCURACY",
+    "balanced_accuracy": "classification:BALANCED_ACCURACY",
+    "macro_precision": "classification:MACRO_PRECISION",
+    "macro_recall": "classification:MACRO_RECALL",
+    "macro_f1": "classification:MACRO_F1",
+    "micro_precision": "classification:MICRO_PRECISION",
+    "micro_recall": "classification:MICRO_RECALL",
+    "micro_f1": "classification:MICRO_F1",
+    "mcc": "classification:MCC",
+    "exact_match": "text:EXACT_MATCH",
+    "token_f1": "text:TOKEN_F1",
+    "rouge1": "text:ROUGE1",
+    "rouge2": "text:ROUGE2",
+    "rougeL": "text:ROUGE_L",
+    "bleu": "text:BLEU",
+    "chrf": "text:CHRF",
+    "perplexity": "text:PERPLEXITY",
+}
+"""Name -> module of this folder and the measure in it; a new one is a line here and a value there."""
+
+
+def measure(name: str) -> Measure:
+    """The measure called `name`; RecipeError with the nearest name where there is none."""
+    if name not in NAMES:
+        raise RecipeError(f"No measure is called {name!r}.{did_you_mean(name, NAMES)}")
+    module, attribute = NAMES[name].split(":")
+    found: Any = getattr(import_module(f"tunesmith.score.{module}"), attribute)
+    assert isinstance(found, Measure)
+    return found

@@ -1,0 +1,1 @@
+"""The training loop, its state, its objectives. Knows no disk layout and no web."""
