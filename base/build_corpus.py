@@ -11,7 +11,6 @@ import argparse
 import functools
 import itertools
 import random
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +21,19 @@ import numpy as np
 from corpus.dialogues import DialogueForms
 from corpus.exercise import Exercise, to_messages
 from corpus.passages import PassageForms
-from corpus.sources import CREDITS, DIALOGUES, INSTRUCTIONS, PRETRAIN, Dialogue, Document, Instruction, dialogues, documents, family, instructions
+from corpus.sources import (
+    CREDITS,
+    DIALOGUES,
+    INSTRUCTIONS,
+    PRETRAIN,
+    Dialogue,
+    Document,
+    Instruction,
+    dialogues,
+    documents,
+    family,
+    instructions,
+)
 from corpus.tokens import END_OF_TEXT, TEMPLATE, everyday_texts, train_tokenizer
 from transformers import PreTrainedTokenizerFast
 
@@ -95,7 +106,8 @@ def chats(sources: Sources, share: float, seed: int) -> Iterator[Piece]:
             yield Piece("conversation in full", DIALOGUES, chat_text(talk.conversation(dialogue, rng)))
     for copy in range(INSTRUCTION_COPIES):
         for item in sources.instructions:
-            yield Piece("instruction", INSTRUCTIONS, chat_text(_solved(item, random.Random(derive_seed(seed, "instruction", item.id, copy)))))
+            rng = random.Random(derive_seed(seed, "instruction", item.id, copy))
+            yield Piece("instruction", INSTRUCTIONS, chat_text(_solved(item, rng)))
     yield from drawn(DIALOGUES, talk, DIALOGUE_CHATS, share, seed)
     yield from drawn(PRETRAIN, PassageForms(sources.documents), PASSAGE_CHATS, share, seed)
 
@@ -186,4 +198,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

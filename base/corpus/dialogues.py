@@ -22,6 +22,11 @@ _ASSISTANT = (
     "You help customers with {services}.",
     "You are an assistant for {services}. Be brief.",
 )
+_SAME = ("Do both messages want the same thing?", "Same intent or not?", "Do these two customers ask for the same kind of help?")
+_NEXT = ("Which reply comes next?", "Choose the reply that follows. Answer with its letter or number.")
+_WANTS = ("What does the customer want?", "Name the intent of this conversation.", "Why did the customer write?")
+_TOPIC = ("Which department is this for?", "What is this conversation about?", "Name the topic.")
+_WRITE = ("Write a customer message about this.", "Give an example message for this label.", "What might a customer write?")
 _ACTS = {
     "thanks": re.compile(r"^(thanks|thank you|many thanks|i appreciate)\b[^?]*$", re.I),
     "confirm": re.compile(r"^(yes|yeah|yep|sure|correct|right|okay|ok|sounds good|that works|perfect)\b[^?]*$", re.I),
@@ -73,7 +78,9 @@ class DialogueForms:
                 found[serves[dialogue.intents[0]]].append(dialogue.turns[0])
             for turn in dialogue.turns[2::2]:
                 words = sorted(word for word in _words(turn) if total[word] >= 15)
-                odds = {s: sum(max(0.0, math.log((counts[s][w] + 1) / sizes[s] * size / total[w]) - 0.5) for w in words) for s in candidates}
+                odds = {
+                    s: sum(max(0.0, math.log((counts[s][w] + 1) / sizes[s] * size / total[w]) - 0.5) for w in words) for s in candidates
+                }
                 best, *rest = sorted(odds.values(), reverse=True)
                 acts = any(pattern.match(turn) for act, pattern in _ACTS.items() if act in ("thanks", "confirm", "decline"))
                 if best > 1.5 and (not rest or best - rest[0] > 1.0) and len(turn) > 20 and not acts:
@@ -118,7 +125,7 @@ class DialogueForms:
     def _pairs(kind: str, pool: dict[str, list[str]], labels: dict[str, str], rng: random.Random, count: int) -> Exercise:
         keys = list(labels)
         if count > 1 and rng.random() < 0.5:  # by label in turn, as the product's few-shot prompts are; the last one is free
-            keys = (rng.sample(keys, len(keys)) * (count // len(keys) + 1))[: count - 1] + [rng.choice(keys)]
+            keys = [*(rng.sample(keys, len(keys)) * (count // len(keys) + 1))[: count - 1], rng.choice(keys)]
         else:
             keys = [rng.choice(keys) for _ in range(count)]
         pairs = tuple((casual(rng.choice(pool[key]), rng), labels[key]) for key in keys)
@@ -135,13 +142,13 @@ class DialogueForms:
 
     def act(self, rng: random.Random) -> Exercise:
         """Does the message thank, confirm, decline, ask or request?"""
-        names = {act: (act,) for act in self.acts}
+        names: dict[str, tuple[str, ...]] = {act: (act,) for act in self.acts}
         return self._classification("act", self.acts, names, rng)
 
     def same_intent(self, rng: random.Random) -> Exercise:
         """Do two messages ask for the same thing?"""
         yes, no = rng.choice((("yes", "no"), ("same", "different"), ("Yes", "No"), ("true", "false")))
-        ask = rng.choice(("Do both messages want the same thing?", "Same intent or not?", "Do these two customers ask for the same kind of help?"))
+        ask = rng.choice(_SAME)
         pairs = []
         for _ in range(shots(rng)):
             one, other = rng.sample(sorted(self.openings), 2)
@@ -172,7 +179,7 @@ class DialogueForms:
             before = "\n".join(turns[max(0, place - 3) : place])
             answer = letters[order.index(0)]
             pairs.append((f"{before}\n\n{listed}", answer))
-        return Exercise("next reply", rng.choice(("Which reply comes next?", "Choose the reply that follows. Answer with its letter or number.")), tuple(pairs))
+        return Exercise("next reply", rng.choice(_NEXT), tuple(pairs))
 
     def topic_of_conversation(self, rng: random.Random) -> Exercise:
         """A whole conversation to its services or intents."""
@@ -181,9 +188,9 @@ class DialogueForms:
         style = any_style(rng)
         if rng.random() < 0.5:
             wanted = ", ".join(style_label(rng.choice(INTENTS[intent]), style) for intent in dialogue.intents[:1])
-            return Exercise("conversation", rng.choice(("What does the customer want?", "Name the intent of this conversation.", "Why did the customer write?")), ((talk, wanted),))
+            return Exercise("conversation", rng.choice(_WANTS), ((talk, wanted),))
         wanted = style_label(rng.choice(SERVICES[service_of(dialogue.services[0])]), style)
-        return Exercise("conversation", rng.choice(("Which department is this for?", "What is this conversation about?", "Name the topic.")), ((talk, wanted),))
+        return Exercise("conversation", rng.choice(_TOPIC), ((talk, wanted),))
 
     def opposite_label(self, rng: random.Random) -> Exercise:
         """From a label to a message: the same mapping the other way round."""
@@ -192,4 +199,4 @@ class DialogueForms:
         for _ in range(shots(rng)):
             key = rng.choice(sorted(pool))
             pairs.append((rng.choice(names[key]), rng.choice(pool[key])))
-        return Exercise("write message", rng.choice(("Write a customer message about this.", "Give an example message for this label.", "What might a customer write?")), tuple(pairs))
+        return Exercise("write message", rng.choice(_WRITE), tuple(pairs))

@@ -28,7 +28,9 @@ CLASSIFY = (
     "Read what the user writes and name its category.",
     "Classify the message.",
 )
-MADE_UP = tuple("A B C D E F foo bar dax wug blicket zup red blue green left right up down 0 1 2 3".split())
+MADE_UP = (
+    *"ABCDEF", "foo", "bar", "dax", "wug", "blicket", "zup", "red", "blue", "green", "left", "right", "up", "down", *"0123",
+)  # fmt: skip
 """Labels that tell nothing by themselves."""
 _STYLES = ("spaced", "snake", "snake", "title", "camel", "kebab", "spaced")
 
@@ -116,7 +118,8 @@ def to_messages(exercise: Exercise, rng: random.Random) -> list[Message]:
 def _that_fit(exercise: Exercise, *, repeated: bool) -> list[tuple[str, str]]:
     """The first pairs, as many as a window holds; the instruction may stand in every turn."""
     every = 40 + (len(exercise.instruction) if repeated else 0)
-    kept, size = [], len(exercise.instruction)
+    kept: list[tuple[str, str]] = []
+    size = len(exercise.instruction)
     for text, answer in exercise.pairs:
         size += len(text) + len(answer) + every
         if kept and size > MOST_CHARACTERS:

@@ -36,6 +36,17 @@ GENRES = {
     "openstax:college-success": ("study skills", "college advice"),
     "openstax:introduction-intellectual-property": ("law", "patents and copyright"),
 }
+_CLOZE = (
+    "Fill in the missing word.",
+    "Which word is missing?",
+    "What word stands in the gap?",
+    "Complete the sentence: give the word for ____.",
+)
+_FOLLOWING = (
+    "Which sentence comes next?",
+    "Which of these continues the text?",
+    "Pick the sentence that follows. Answer with its letter or number.",
+)
 _WORD = re.compile(r"[A-Za-z']+")
 
 
@@ -59,7 +70,9 @@ class PassageForms:
         self.named = {f: ids for f in ("openstax", "cia_factbook", "pratham_books", "african_storybook") if (ids := self._well_named(f))}
 
     def _well_named(self, of: str) -> list[str]:
-        return [i for i in self.families.get(of, []) if 4 <= len(self.titles[i]) <= 40 and self.titles[i].lower() not in ("introduction", "preface")]
+        says_little = ("introduction", "preface")
+        known = self.families.get(of, [])
+        return [i for i in known if 4 <= len(self.titles[i]) <= 40 and self.titles[i].lower() not in says_little]
 
     def document(self, rng: random.Random) -> str:
         """The id of a document, its source drawn by WEIGHTS."""
@@ -97,7 +110,8 @@ class PassageForms:
         pool = self.named[rng.choices(sorted(self.named), [6 if n == "openstax" else 2 for n in sorted(self.named)])[0]]
         keys = rng.sample(pool, min(len(pool), rng.choice((2, 2, 3, 3, 4, 5, 6, 8, 12, 20, 30))))
         style = any_style(rng) if rng.random() < 0.7 else "as is"
-        labels = {k: self.titles[k] if style == "as is" else style_label(re.sub(r"[^a-z0-9 ]", "", self.titles[k].lower()), style) for k in keys}
+        plain = {k: re.sub(r"[^a-z0-9 ]", "", self.titles[k].lower()) for k in keys}
+        labels = {k: self.titles[k] if style == "as is" else style_label(plain[k], style) for k in keys}
         count = shots(rng)
         turn = (rng.sample(keys, len(keys)) * count)[: count - 1] if rng.random() < 0.5 else [rng.choice(keys) for _ in range(count - 1)]
         chosen = [*turn, rng.choice(turn or keys)]
@@ -127,7 +141,7 @@ class PassageForms:
             others = [w for w in _WORD.findall(self.sentence(self.document(rng), rng)) if len(w) > 3 and w != word][:3]
             options = rng.sample([word, *others], len(others) + 1)
             pairs.append((f"{shown}\nChoices: {', '.join(options)}" if choices else shown, word))
-        ask = rng.choice(("Fill in the missing word.", "Which word is missing?", "What word stands in the gap?", "Complete the sentence: give the word for ____."))
+        ask = rng.choice(_CLOZE)
         return Exercise("cloze", ask, tuple(pairs))
 
     def following(self, rng: random.Random) -> Exercise:
@@ -139,7 +153,7 @@ class PassageForms:
             order = rng.sample(range(len(options)), len(options))
             listed = "\n".join(f"{letters[i]}. {options[j]}" for i, j in enumerate(order))
             pairs.append((f"{' '.join(part[:-1])}\n\n{listed}", letters[order.index(0)]))
-        ask = rng.choice(("Which sentence comes next?", "Which of these continues the text?", "Pick the sentence that follows. Answer with its letter or number."))
+        ask = rng.choice(_FOLLOWING)
         return Exercise("following", ask, tuple(pairs))
 
     def same_text(self, rng: random.Random) -> Exercise:

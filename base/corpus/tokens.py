@@ -15,7 +15,7 @@ TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-EVERYDAY = """
+_EVERYDAY = """
 account address agent app appointment available balance bank bill block booking buy calendar cancel car card cash change charge
 charged check code computer confirm cost credit currency customer debit declined delivery deposit device discount email error
 exchange fee fees flight freeze help hotel identity insurance internet issue item limit loan lost machine message missing money
@@ -23,7 +23,7 @@ music number online order package password pay payment pending phone pin plan pr
 refund rental repair replace replacement reservation reset restaurant return schedule seat sell service shipping shop song
 statement status stolen store support tax text ticket top track traffic transaction transfer travel update verify website
 withdraw withdrawal wrong
-""".split()
+"""
 """Words of today's messages that old fiction outnumbers; each gets a token where the corpus has it often enough to learn it."""
 LEAST_SEEN = 60
 _BOOST = 1500
@@ -32,11 +32,11 @@ _PIECES = r"'(?:s|t|re|ve|m|ll|d)| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s
 
 
 def everyday_texts(texts: Iterable[str]) -> Iterator[str]:
-    """The EVERYDAY words seen at least LEAST_SEEN times in texts, repeated so that the tokenizer keeps them whole."""
+    """The everyday words seen at least LEAST_SEEN times in texts, repeated so that the tokenizer keeps them whole."""
     seen = Counter[str]()
     for text in texts:
         seen.update(re.findall(r"[a-z]+", text.lower()))
-    for word in EVERYDAY:
+    for word in _EVERYDAY.split():
         if seen[word] >= LEAST_SEEN:
             yield f" {word}" * _BOOST
 
@@ -55,7 +55,7 @@ def train_tokenizer(texts: Iterable[str], folder: Path) -> PreTrainedTokenizerFa
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    fast = PreTrainedTokenizerFast(
+    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         eos_token=END_OF_TURN,
         pad_token=PAD,

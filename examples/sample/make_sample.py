@@ -65,7 +65,7 @@ DIRT = {
 }
 """How many rows carry each fault; a row carries one at most. A conflicting duplicate repeats a message under another intent."""
 
-ROWS_PER_COMPOSED_TEMPLATE = 2.5
+ROWS_PER_COMPOSED_TEMPLATE = 1.5
 CHANNELS = ["email", "email", "email", "web form", "web form", "chat", "app"]
 FIRST_DAY = datetime(2026, 1, 5, 7, 0, 0)
 DAYS = 150

@@ -5,7 +5,7 @@ generated. The end-of-answer token is part of the answer and supervised. What tr
 serving shows: both come from `Renderer.prompt`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -23,8 +23,8 @@ class Tokenizer(Protocol):
     eos_token_id: int | None
     bos_token: str | None
 
-    def encode(self, text: str, *, add_special_tokens: bool = ...) -> list[int]: ...
-    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = ...) -> str: ...
+    def encode(self, text: str, *, add_special_tokens: bool = ...) -> Any: ...
+    def decode(self, token_ids: list[int], skip_special_tokens: bool = ...) -> Any: ...
     def get_added_vocab(self) -> dict[str, int]: ...
 
 
@@ -64,11 +64,12 @@ class Rendered:
 class Renderer:
     """Renders with one tokenizer, one template and one length; make it once and use it everywhere."""
 
-    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int, label_texts: Mapping[str, str] | None = None) -> None:
         if tokenizer.eos_token_id is None or tokenizer.eos_token is None:
             raise MachineError("The base's tokenizer names no end-of-sequence token: answers could never end. Set eos_token in its tokenizer_config.json.")
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
+        self.label_texts = dict(label_texts or {})
         self.template = tokenizer.chat_template or PLAIN
         self.has_own_template = bool(tokenizer.chat_template)
         self._tokens: dict[str, Any] = {"bos_token": tokenizer.bos_token or "", "eos_token": tokenizer.eos_token}
@@ -94,7 +95,8 @@ class Renderer:
         return render_text(self.template, messages, generation=generation, tokens=self._tokens)
 
     def _encode(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text, add_special_tokens=False)
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        return ids
 
     def prompt(self, messages: Sequence[Message], *, room: int = 0) -> Prompt:
         """Ids of everything before the answer.
@@ -127,14 +129,18 @@ class Renderer:
             excess = len(ids) - (self.max_tokens - room)
         return Prompt(tuple(ids), cut, broken)
 
+    def written(self, answer: str) -> str:
+        """What is written for an answer: a label's words, or the answer itself."""
+        return self.label_texts.get(answer, answer)
+
     def answer(self, text: str) -> tuple[int, ...]:
-        """Ids of an answer, end token included."""
-        safe, _ = neutralise(text, self._pattern)
+        """Ids of an answer, end token included; of a label, its words."""
+        safe, _ = neutralise(self.written(text), self._pattern)
         return (*self._encode(safe), *self.end_ids)
 
     def row(self, row: Row) -> Rendered:
         """A row as ids and mask. Raw text (no prompt) is supervised from its second token on."""
-        answer, broken = self.answer(row.answer), neutralise(row.answer, self._pattern)[1]
+        answer, broken = self.answer(row.answer), neutralise(self.written(row.answer), self._pattern)[1]
         if not row.prompt:
             return Rendered(row.id, answer[: self.max_tokens], 0, max(0, len(answer) - self.max_tokens), broken)
         if len(answer) >= self.max_tokens:
@@ -151,4 +157,4 @@ class Renderer:
             if token in self.end_ids or token == self.tokenizer.eos_token_id:
                 break
             kept.append(token)
-        return self.tokenizer.decode(kept, skip_special_tokens=True).strip()
+        return str(self.tokenizer.decode(kept, skip_special_tokens=True)).strip()

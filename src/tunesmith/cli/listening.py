@@ -161,7 +161,7 @@ class Bars:
                 TextColumn("left", markup=False),
                 TimeRemainingColumn(compact=True),
                 TextColumn("{task.fields[note]}", markup=False),
-                console=Console(stderr=True, highlight=False),
+                console=Console(stderr=True, highlight=False, emoji=False),
                 transient=True,
             )
             self.progress.start()

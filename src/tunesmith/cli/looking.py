@@ -1,7 +1,7 @@
 """`show`, `compare` and `list`: rounds that were run before."""
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from tunesmith.cli.options import WORKSPACE, AsJson, Debug, Quiet, Workspace
 from tunesmith.cli.running import round_lines
 from tunesmith.cli.tables import table_lines
 from tunesmith.core.errors import RecipeError
+
+if TYPE_CHECKING:
+    from tunesmith.pipeline.api import Round
 
 RoundId = Annotated[str, typer.Argument(metavar="ROUND", help="A round's id, as `tunesmith list` shows it.", show_default=False)]
 RoundIds = Annotated[list[str], typer.Argument(metavar="ROUND...", help="Two rounds or more.", show_default=False)]
@@ -56,7 +59,7 @@ def list_rounds(workspace: Workspace = WORKSPACE, as_json: AsJson = False, quiet
         spoken.answer({"rounds": [one.to_json() for one in found]}, lines)
 
 
-def _comparison(found: Sequence[Any]) -> Iterator[str]:
+def _comparison(found: Sequence["Round"]) -> Iterator[str]:
     head = ["round", "status", "metric", "tuned", "95% interval", "best baseline", "gain", "verdict"]
     yield from table_lines(head, [_reached(one) for one in found])
     datasets = {(one.report.get("hashes") or {}).get("dataset") for one in found if one.report is not None}
@@ -69,7 +72,7 @@ def _comparison(found: Sequence[Any]) -> Iterator[str]:
         yield from table_lines(["setting", *(one.id for one in found)], differing)
 
 
-def _reached(one: Any) -> list[str]:
+def _reached(one: "Round") -> list[str]:
     """A round's line: how good the tuned model is by the metric that decides, and what it gained."""
     if one.report is None:
         return [one.id, one.status, "-", "-", "-", "-", "-", one.error or "-"]
@@ -86,7 +89,7 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _settings(one: Any) -> dict[str, str]:
+def _settings(one: "Round") -> dict[str, str]:
     """Every setting of a round's recipe by its dotted name; empty where the recipe can't be read any more."""
     from tunesmith.recipe.yaml import flat_settings, parse_recipe
 

@@ -1,7 +1,7 @@
 """`check` and `prepare`: what a round would see, before it trains."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -9,6 +9,9 @@ from tunesmith.cli.console import Coloured, Console, console
 from tunesmith.cli.options import WORKSPACE, AsJson, Debug, Quiet, RecipeFile, Settings, Workspace
 from tunesmith.cli.printable import one_line, printable
 from tunesmith.cli.tables import table_lines
+
+if TYPE_CHECKING:
+    from tunesmith.pipeline.api import CheckReport
 
 _SUPERVISED = "\x1b[1;32m"
 _SPECIAL = "\x1b[2m"
@@ -89,7 +92,7 @@ def _reasons(reasons: Mapping[str, int]) -> str:
     return "; ".join(f"{count} {reason}" for reason, count in reasons.items())
 
 
-def _check_lines(found: Any, spoken: Console) -> Iterator[str]:
+def _check_lines(found: "CheckReport", spoken: Console) -> Iterator[str]:
     for example in found.examples:
         yield f"Row {one_line(example.row_id)}, as the model sees it:"
         yield ""
@@ -101,12 +104,21 @@ def _check_lines(found: Any, spoken: Console) -> Iterator[str]:
         yield ""
     width = max((len(name) for name in found.facts), default=0)
     for name, value in found.facts.items():
-        yield f"{one_line(name).replace('_', ' '):<{width}}  {one_line(str(value))}"
+        yield f"{one_line(name).replace('_', ' '):<{width}}  {_fact(value)}"
     for note in found.notes:
         yield f"note: {one_line(note)}"
     for warning in found.warnings:
         yield f"warning: {one_line(warning)}"
     yield "The round is refused:" if found.problems else "Nothing stands in the way of this round."
+
+
+def _fact(value: Any) -> str:
+    """A fact as people write it."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_fact(inner)} {one_line(str(name))}" for name, inner in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else one_line(str(value))
 
 
 def row_lines(pieces: Sequence[tuple[str, bool, bool]], *, colour: bool) -> list[Coloured]:

@@ -1,13 +1,16 @@
 """`run` and `demo`: one whole round, and its verdict."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tunesmith.cli.console import Coloured, Console, console
 from tunesmith.cli.options import WORKSPACE, Again, AsJson, Debug, Quiet, RecipeFile, Settings, Workspace
 from tunesmith.core.errors import GateError
+
+if TYPE_CHECKING:
+    from tunesmith.pipeline.api import Round
 
 
 def run(
@@ -49,7 +52,7 @@ def demo(
         _judge(api.run(described, workspace=workspace, again=again, listen=spoken.listener), spoken)
 
 
-def _judge(done: Any, spoken: Console) -> None:
+def _judge(done: "Round", spoken: Console) -> None:
     """Print the verdict; exit code 4 where a gate does not hold."""
     spoken.answer(done.to_json(), round_lines(done, spoken))
     if not done.gates_hold:
@@ -59,7 +62,7 @@ def _judge(done: Any, spoken: Console) -> None:
         raise typer.Exit(refused.exit_code)
 
 
-def round_lines(done: Any, spoken: Console) -> Iterator[str]:
+def round_lines(done: "Round", spoken: Console) -> Iterator[str]:
     """A round for people: its verdict table, where its card and folder are; for one that failed, why."""
     if done.report is not None:
         yield from _verdict(done.report, spoken)

@@ -80,6 +80,8 @@ class DataConfig(Section):
     """classify, generate, prefer or text; guessed from the rows and shown where absent."""
     instruction: str | None = None
     """A system message put before every row that has none, in training, evaluation and serving alike."""
+    label_words: bool = True
+    """Write labels such as `card_arrival` as plain words in prompts and answers, which a model knows and which take fewer tokens. What is scored and shown stays the label."""
     rows: int | None = Field(default=None, gt=0)
     """Use a seeded sample of this many training rows; validation and test stay whole. For trying things out."""
     rows_per_label: int | None = Field(default=None, gt=0)

@@ -1,9 +1,9 @@
 """A dataset: rows on their sides, immutable, named by content; and its folder.
 
-    dataset.json        what it is, with a hash of every other file
-    train.jsonl select.jsonl calibrate.jsonl test.jsonl
-    outcomes.jsonl      one line for every line read: its id, its side or why it was dropped; no text
-    quarantine.jsonl    what could not be read, raw; mode 0600
+dataset.json        what it is, with a hash of every other file
+train.jsonl select.jsonl calibrate.jsonl test.jsonl
+outcomes.jsonl      one line for every line read: its id, its side or why it was dropped; no text
+quarantine.jsonl    what could not be read, raw; mode 0600
 """
 
 import json

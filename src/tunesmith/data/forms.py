@@ -117,7 +117,7 @@ def recognise(columns: Mapping[str, list[Any]], named: Mapping[str, str], task: 
 
 def forms_of(columns: Iterable[str]) -> set[str]:
     """The names of the forms that one record's columns would make by themselves."""
-    return {match.form.name for match in _matches({column: [] for column in columns}, {}, _PAIRED)}
+    return {match.form.name for match in _matches({column: [] for column in columns}, {}, _PAIRED, last={})}
 
 
 def _check_named(columns: Mapping[str, list[Any]], named: Mapping[str, str], path: str) -> None:
@@ -134,7 +134,13 @@ def _near(column: str, columns: Iterable[str]) -> str:
     return near if near.startswith(" Did") else f" Its columns: {', '.join(columns[:20])}."
 
 
-def _matches(columns: Mapping[str, list[Any]], named: Mapping[str, str], forms: tuple[Form, ...]) -> list[_Match]:
+def _matches(
+    columns: Mapping[str, list[Any]],
+    named: Mapping[str, str],
+    forms: tuple[Form, ...],
+    *,
+    last: Mapping[str, tuple[str, ...]] = _LAST_RESORT,
+) -> list[_Match]:
     """Every way the columns make one of the forms, the best kind only: preference, instruction, own names, synonyms."""
     usable = [form for form in forms if set(named) <= {*form.required, *form.optional}]
     found = [match for form in usable for match in _fit(form, columns, named)]
@@ -147,7 +153,7 @@ def _matches(columns: Mapping[str, list[Any]], named: Mapping[str, str], forms: 
     own = [match for match in found if match.by_name or match.form is MESSAGES]
     if own or found:
         return own or found
-    return [match for form in usable for match in _fit(form, columns, named, last=_LAST_RESORT)]
+    return [match for form in usable for match in _fit(form, columns, named, last=last)]
 
 
 def _fit(

@@ -24,9 +24,11 @@ def leak(rows: Iterable[Row], held: Mapping[str, Iterable[Row]], by: str | None)
                 groups.setdefault(group, name)
     for row in rows:
         group = group_of(row, by)
-        if (name := texts.get(text_key(row))) is not None:
-            yield Dropped(row, stage="leak", reason=f"its text also stands in {name}")
-        elif group is not None and (name := groups.get(group)) is not None:
-            yield Dropped(row, stage="leak", reason=f"its {by} also stands in {name}")
+        same_text = texts.get(text_key(row))
+        same_group = None if group is None else groups.get(group)
+        if same_text is not None:
+            yield Dropped(row, stage="leak", reason=f"its text also stands in {same_text}")
+        elif same_group is not None:
+            yield Dropped(row, stage="leak", reason=f"its {by} also stands in {same_group}")
         else:
             yield Kept(row)

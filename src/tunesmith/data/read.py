@@ -34,6 +34,8 @@ class ReadResult:
     """The recipe's, or guessed."""
     mapping: dict[str, str]
     """Role -> column."""
+    source: str
+    """The path, as it was given."""
     notes: tuple[str, ...]
     """What a person should know of how it was read, a sentence each."""
 
@@ -64,7 +66,8 @@ def read(path: str, config: ReadConfig, task: Task | None, *, seen: Counter[str]
     if not records:
         raise _nothing(source, bad)
     _check_share(source, bad, len(records) + len(bad), config)
-    recognised = forms.recognise(_columns(records), config.columns, task, path)
+    typical = records if config.columns else _of_commonest_form(records)
+    recognised = forms.recognise(_columns(typical), config.columns, task, path)
     rows, unshaped = _rows(records, recognised, source, Counter() if seen is None else seen)
     bad = sorted([*bad, *unshaped], key=lambda line: line.number)
     _check_share(source, bad, len(records) + len(bad) - len(unshaped), config)
@@ -76,6 +79,7 @@ def read(path: str, config: ReadConfig, task: Task | None, *, seen: Counter[str]
         format=recognised.form.name,
         task=chosen,
         mapping=recognised.mapping,
+        source=path,
         notes=notes,
     )
 
@@ -94,6 +98,21 @@ def guess_task(form: forms.Form, answers: list[str]) -> Task:
     if form is forms.LABEL:
         return Task.CLASSIFY if distinct <= 1 or forms.few_distinct(given) else Task.GENERATE
     return Task.CLASSIFY if forms.few_distinct(given) and distinct <= min(200, len(given) / 10) else Task.GENERATE
+
+
+def _of_commonest_form(records: list[Record]) -> list[Record]:
+    """The records whose columns make the form that most records make, and those that make none by themselves."""
+    by_columns: dict[frozenset[str], frozenset[str]] = {}
+    for record in records:
+        columns = frozenset(record.values)
+        if columns not in by_columns:
+            by_columns[columns] = frozenset(forms.forms_of(columns))
+    made = [by_columns[frozenset(record.values)] for record in records]
+    counts = Counter(kind for kind in made if kind)
+    if len(counts) < 2:
+        return records
+    commonest = counts.most_common(1)[0][0]
+    return [record for record, kind in zip(records, made, strict=True) if not kind or kind == commonest]
 
 
 def _columns(records: list[Record]) -> dict[str, list[Any]]:

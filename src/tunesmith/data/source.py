@@ -101,11 +101,8 @@ def _folder(place: Path, longest: int) -> Source:
         splits = sorted(child.name for child in place.iterdir() if (child / "state.json").is_file())
         raise RecipeError(f"{place} holds the splits {', '.join(splits)}: name one, such as {place / (splits[0] if splits else 'train')}.")
     readable = sorted(child.name for child in place.iterdir() if set(child.suffixes) & set(SUFFIXES))
-    held = (
-        f"it holds {', '.join(readable[:6])}{' ...' if len(readable) > 6 else ''}; name one of them"
-        if readable
-        else "give the path of a file of rows"
-    )
+    shown = ", ".join(readable[:6]) + (" ..." if len(readable) > 6 else "")
+    held = f"it holds {shown}; name one of them" if readable else "give the path of a file of rows"
     raise RecipeError(f"{place} is a folder that save_to_disk did not write: {held}.")
 
 

@@ -5,15 +5,14 @@ whole proof. Rows are taken in order. A text (or, with `by`, a group) met before
 the side that a seeded hash of it picks, unless that would leave its label, or the rows as a whole, out of proportion; then it
 goes to the side that lacks most. The hash keeps most rows in place even when a file is shuffled or thinned.
 
-Bounds, for a label of which n texts have been met, and a side of share p: the side holds at most p n + 1 + p n / 50 of them,
-since a side is only given more while it has room (`_SLACK`, `_LOOSE`) or lacks some; and the first text of a label goes to
-train.
+Bounds, for a label of which n texts were met, and a side of share p: the side holds at most p n + 1 + p n / 50 of them, since
+it is given one more only while it has room or lacks some; each side gets something from 27 texts on, by the default shares.
+The first text of a label goes to train.
 
 With `by`, a text met in two groups that lie on two sides would leak: the later row is dropped.
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tunesmith.core.rows import Dropped, Kept, Outcome, Row
@@ -32,15 +31,16 @@ class _Tally:
 
     def __init__(self, shares: Mapping[str, float]) -> None:
         self._shares = shares
-        self._held: Counter[str] = Counter()
+        self._held = dict.fromkeys(shares, 0)
+        self._met = 0
 
     def lacks(self, side: str) -> float:
         """How many the side is short of its due, the next text counted in."""
-        return self._shares[side] * (self._held.total() + 1) - self._held[side]
+        return self._shares[side] * (self._met + 1) - self._held[side]
 
     def room(self, side: str) -> float:
         """How far from its due the side may stray, either way."""
-        return _SLACK + _LOOSE * self._shares[side] * (self._held.total() + 1)
+        return _SLACK + _LOOSE * self._shares[side] * (self._met + 1)
 
     def strained(self, side: str) -> bool:
         """Whether one more would be too many."""
@@ -53,11 +53,12 @@ class _Tally:
     def add(self, side: str) -> None:
         """One more text."""
         self._held[side] += 1
+        self._met += 1
 
     @property
     def empty(self) -> bool:
         """Whether nothing was met yet."""
-        return not self._held
+        return self._met == 0
 
 
 def choose_side(key: str, seed: int, shares: Mapping[str, float], label: _Tally, whole: _Tally) -> str:

@@ -1,7 +1,8 @@
 """The account of every row: how many each stage let through, changed and dropped, and what became of each."""
 
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,10 +53,11 @@ class Account:
             self._bad.append(line)
             count.reasons[line.reason] += 1
 
-    def follow(self, stage: str, rows: int, outcomes: Iterable[Outcome]) -> list[Row]:
-        """Take a stage's outcomes, count them, and return the rows that go on."""
+    def follow(self, stage: str, rows: Sequence[Row], outcomes: Iterable[Outcome], part: str = "") -> list[Row]:
+        """Take a stage's outcomes over `rows`, count them, and return the rows that go on. `part` tells files apart in progress."""
         count = self._stages.setdefault(stage, StageCount(stage))
-        self.listen(Started(stage, rows))
+        work, started = f"{stage} {part}".strip(), time.monotonic()
+        self.listen(Started(work, len(rows)))
         on: list[Row] = []
         for done, outcome in enumerate(outcomes, 1):
             if isinstance(outcome, Dropped):
@@ -69,9 +71,19 @@ class Account:
                 count.changes[outcome.reason] += 1
                 self._changes.setdefault(outcome.row.id, []).append({"stage": outcome.stage, "reason": outcome.reason})
             if done % _TOLD_EVERY == 0:
-                self.listen(Advanced(stage, done))
-        self.listen(Ended(stage, 0.0))
+                self.listen(Advanced(work, done))
+        self.listen(Ended(work, time.monotonic() - started))
         return on
+
+    def untouched(self, stage: str, rows: Sequence[Row]) -> list[Row]:
+        """Rows that a stage leaves alone: they go on, and are counted as having come through it."""
+        self._stages.setdefault(stage, StageCount(stage)).kept += len(rows)
+        return list(rows)
+
+    def why(self) -> str:
+        """The commonest reasons rows were dropped for so far, as a phrase."""
+        reasons = sum((count.reasons for count in self._stages.values()), Counter())
+        return "; ".join(f"{reason}: {count:,} rows" for reason, count in reasons.most_common(3)) or "none was read"
 
     def stages(self) -> list[dict[str, Any]]:
         """The waterfall: one entry a stage."""
@@ -83,13 +95,14 @@ class Account:
         told = []
         for row_id, place in self._places.items():
             stage, reason = self._ends.get(row_id, ("", ""))
-            fate = side_of.get(row_id, "dropped")
-            told.append({"id": row_id, "source": place, "fate": fate, "stage": stage, "reason": reason, "changes": self._changes.get(row_id, [])})
-        for line in self._bad:
-            told.append({"id": None, "source": f"{line.file}:{line.number}", "fate": "quarantined", "stage": "read", "reason": line.reason, "changes": []})
-        return told
+            told.append(_fate(row_id, place, side_of.get(row_id, "dropped"), stage, reason, self._changes.get(row_id, [])))
+        return told + [_fate(None, f"{line.file}:{line.number}", "quarantined", "read", line.reason, []) for line in self._bad]
 
     @property
     def bad(self) -> tuple[BadLine, ...]:
         """The lines that could not be read."""
         return tuple(self._bad)
+
+
+def _fate(row_id: str | None, source: str, fate: str, stage: str, reason: str, changes: list[dict[str, str]]) -> dict[str, Any]:
+    return {"id": row_id, "source": source, "fate": fate, "stage": stage, "reason": reason, "changes": changes}

@@ -3,8 +3,8 @@
 The base is given every fair chance: each form is tried with each k on `select`, and the best is scored on test.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +21,9 @@ class PromptForm:
     name: str
     examples: tuple[Row, ...] = ()
     labels: tuple[str, ...] = ()
+    """What is written for each label, where they are listed."""
+    answers: tuple[str, ...] = ()
+    """What is written for the answer of each example."""
 
     @property
     def k(self) -> int:
@@ -35,9 +38,9 @@ class PromptForm:
             asked = f"Classify the message. Answer with one of: {', '.join(self.labels)}."
             system = [Message("system", f"{system[0].content}\n{asked}" if system else asked)]
         shown: list[Message] = []
-        for example in self.examples:
+        for example, answer in zip(self.examples, self.answers, strict=True):
             shown += [message for message in example.prompt if message.role != "system"]
-            shown.append(Message("assistant", example.answer))
+            shown.append(Message("assistant", answer))
         return (*system, *shown, *turns)
 
 
@@ -61,21 +64,26 @@ def choose_examples(train: Sequence[Row], k: int, *, seed: int, by_label: bool) 
     return tuple(chosen[:k])
 
 
-def prompt_forms(train: Sequence[Row], ks: Sequence[int], labels: Sequence[str] | None, *, seed: int) -> list[PromptForm]:
-    """Every form to try: plain and, where there are labels, with these listed, each with 0 and every wanted k."""
+def prompt_forms(
+    train: Sequence[Row], ks: Sequence[int], labels: Sequence[str] | None, *, written: Callable[[str], str], seed: int
+) -> list[PromptForm]:
+    """Every form to try: plain and, where there are labels, with these listed, each with 0 and every wanted k.
+
+    Args:
+        train: rows to take examples from.
+        ks: numbers of examples.
+        labels: the label set, for classification.
+        written: what is written for an answer (`Renderer.written`).
+        seed: of the choice of examples.
+    """
     forms: list[PromptForm] = []
     for k in sorted({0, *ks}):
         examples = choose_examples(train, k, seed=seed, by_label=labels is not None)
         if len(examples) < k:
             continue
-        forms.append(PromptForm(PLAIN, examples))
+        answers = tuple(written(example.answer) for example in examples)
+        forms.append(PromptForm(PLAIN, examples, (), answers))
         if labels is not None:
-            forms.append(PromptForm(LISTED, examples, tuple(labels)))
+            forms.append(PromptForm(LISTED, examples, tuple(map(written, labels)), answers))
     return forms
 
-
-def with_instruction(row: Row, instruction: str | None) -> Row:
-    """The row with the recipe's instruction as its system message, where it has none of its own."""
-    if not instruction or not row.prompt or any(message.role == "system" for message in row.prompt):
-        return row
-    return replace(row, prompt=(Message("system", instruction), *row.prompt))

@@ -66,7 +66,7 @@ def _passes(model: nn.Module, prompts: list[tuple[int, ...]], choices: Sequence[
     return plan(rows, token_budget=4096, share=False)
 
 
-def _common_length(prompts: Sequence[Sequence[int]]) -> int:
+def _common_length(prompts: Sequence[tuple[int, ...]]) -> int:
     """Leading ids that all prompts share."""
     low, high = min(prompts), max(prompts)
     for index, (left, right) in enumerate(zip(low, high, strict=False)):

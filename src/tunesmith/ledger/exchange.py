@@ -1,5 +1,6 @@
 """Records to rows of tables and back, inside a transaction someone else holds."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
@@ -26,6 +27,17 @@ def put(connection: Connection, table: Table, records: Sequence[Record], *, on: 
     else:
         statement = insert.on_conflict_do_nothing(index_elements=list(on))
     connection.execute(statement, [_values(record) for record in records])
+
+
+def plain(value: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A mapping as JSON can hold it, RecipeError where it can't; looked at here because drivers refuse in different ways."""
+    try:
+        json.dumps(dict(value), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(
+            f"The ledger can't keep '{name}' as it is ({error}): it takes text, finite numbers, lists and mappings."
+        ) from error
+    return dict(value)
 
 
 def _insert(connection: Connection, table: Table) -> Any:
@@ -68,7 +80,7 @@ def find(connection: Connection, kind: type[R], table: Table, id_or_prefix: str,
 def _values(record: Record) -> dict[str, Any]:
     """A record's fields as values of columns, of the same names."""
     values = {field.name: getattr(record, field.name) for field in fields(record)}
-    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+    return {name: plain(value, name) if isinstance(value, Mapping) else value for name, value in values.items()}
 
 
 def _record(kind: type[R], row: Row[Any]) -> R:

@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, func, select, update
 from tunesmith.core.errors import RecipeError
 from tunesmith.ledger import tables
 from tunesmith.ledger.ancestry import ancestors
-from tunesmith.ledger.exchange import fetch, find, put
+from tunesmith.ledger.exchange import fetch, find, plain, put
 from tunesmith.ledger.records import (
     Ancestor,
     ArtefactRecord,
@@ -131,7 +131,7 @@ class Ledger:
         check_status(status)
         if status == "running":
             raise RecipeError("A round can't finish as 'running': it ends done, failed or diverged.")
-        told = None if verdict is None else dict(verdict)
+        told = None if verdict is None else plain(verdict, "verdict")
         return self._change_round(round_id, {"status": status, "seconds": seconds, "verdict": told, "error": error, "finished": now()})
 
     def round(self, id_or_prefix: str) -> RoundRecord:

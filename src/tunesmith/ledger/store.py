@@ -128,7 +128,7 @@ def _explain(error: StatementError, where: str) -> TunesmithError:
     if isinstance(error, IntegrityError) and "foreign key" in str(cause).lower():
         return RecipeError("The ledger was told of something made by a round it doesn't hold: record the round first.")
     if not isinstance(error, DBAPIError):  # refused before it was sent
-        return RecipeError(f"The ledger can't keep this value ({cause}): it takes text, finite numbers, and lists and mappings of these.")
+        return RecipeError(f"The ledger can't keep this value: {cause}.")
     if isinstance(cause, sqlite3.Error):
         return _explain_sqlite(cause, where)
     said = (str(cause).strip().splitlines() or ["no reason given"])[0]

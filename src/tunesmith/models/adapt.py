@@ -1,5 +1,7 @@
 """Methods: what of the model may change. LoRA through PEFT, or every weight; a classification head where one is asked for."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -79,11 +81,13 @@ def _with_lora(model: nn.Module, config: MethodConfig) -> nn.Module:
     from peft import LoraConfig, get_peft_model
 
     targets: str | list[str] = config.targets
+    scale: Any = config.scale
     lora = LoraConfig(
-        r=config.rank, lora_alpha=config.scale, lora_dropout=config.dropout, target_modules=targets, task_type="CAUSAL_LM", bias="none"
+        r=config.rank, lora_alpha=scale, lora_dropout=config.dropout, target_modules=targets, task_type="CAUSAL_LM", bias="none"
     )
     try:
-        return get_peft_model(model, lora)  # type: ignore[arg-type, return-value]
+        wrapped: nn.Module = get_peft_model(inner(model), lora)
+        return wrapped
     except ValueError as error:
         names = sorted({name.rsplit(".", 1)[-1] for name, module in model.named_modules() if isinstance(module, nn.Linear)})
         raise RecipeError(f"method.targets {config.targets!r} name no layer of this model. Its linear layers: {', '.join(names)}.") from error
@@ -97,6 +101,6 @@ def set_dropout(model: nn.Module, rate: float) -> bool:
             module.p = rate
             found = True
         elif isinstance(getattr(module, "attention_dropout", None), float):
-            module.attention_dropout = rate  # type: ignore[assignment]
+            module.attention_dropout = rate
             found = True
     return found

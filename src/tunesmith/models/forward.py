@@ -56,8 +56,9 @@ def to_tensors(planned: Pass, device: torch.device) -> PassTensors:
 
 def inner(model: torch.nn.Module) -> PreTrainedModel:
     """The transformers model inside a PEFT wrapper, or the model itself."""
-    found: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return found  # type: ignore[no-any-return]
+    wrapped: Any = model
+    found: PreTrainedModel = wrapped.get_base_model() if hasattr(model, "get_base_model") else wrapped
+    return found
 
 
 def takes_tree(model: torch.nn.Module) -> bool:
@@ -103,7 +104,7 @@ def _masks(model: PreTrainedModel, tensors: PassTensors) -> Any:
 
 def hidden_states(model: torch.nn.Module, tensors: PassTensors) -> Tensor:
     """Last hidden states, flat: [B * T, D]."""
-    language_model = inner(model)
+    language_model: Any = inner(model)
     decoder = language_model.get_decoder()
     output = decoder(
         input_ids=tensors.ids_BT, position_ids=tensors.positions_BT, attention_mask=_masks(language_model, tensors), use_cache=False
@@ -114,7 +115,7 @@ def hidden_states(model: torch.nn.Module, tensors: PassTensors) -> Tensor:
 
 def project(model: torch.nn.Module, hidden_PD: Tensor) -> Tensor:
     """Logits [P, V] in float32 or wider, with the scale or cap that some architectures put on them."""
-    language_model = inner(model)
+    language_model: Any = inner(model)
     logits: Tensor = language_model.get_output_embeddings()(hidden_PD)
     logits = logits.double() if logits.dtype == torch.float64 else logits.float()
     config = language_model.config
@@ -133,7 +134,8 @@ def project(model: torch.nn.Module, hidden_PD: Tensor) -> Tensor:
 def token_logps(model: torch.nn.Module, tensors: PassTensors) -> Tensor:
     """Log-probability of each supervised token given its row so far: [S]. Memory does not grow with vocabulary x length."""
     hidden_PD = hidden_states(model, tensors)[tensors.from_P]
-    vocabulary = inner(model).get_output_embeddings().weight.shape[0]
+    language_model: Any = inner(model)
+    vocabulary = language_model.get_output_embeddings().weight.shape[0]
     most = max(1, LOGITS_AT_ONCE // vocabulary)
     order = torch.argsort(tensors.place_S, stable=True)
     places, targets = tensors.place_S[order], tensors.target_S[order]

@@ -7,11 +7,16 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from tunesmith.core.errors import MachineError, RecipeError
 from tunesmith.core.hashing import digest, digest_folder
 from tunesmith.embedded import base_path
 from tunesmith.models.config import BaseConfig
+
+_noise: Any = logging
+_noise.set_verbosity_error()
+_noise.disable_progress_bar()
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -24,6 +29,8 @@ class Base:
     tokenizer: PreTrainedTokenizerBase
     context: int
     """Most tokens its positions were made for."""
+    vocabulary: int
+    """Rows of its embedding."""
     content_hash: str
     name: str
 
@@ -92,7 +99,8 @@ def load_base(config: BaseConfig, *, seed: int = 0) -> Base:
     if config.random_weights:
         shape = _from_hub(config, lambda: AutoConfig.from_pretrained(source, **options))
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(shape, trust_remote_code=trust).to(_DTYPES[config.dtype])
+        build: Any = AutoModelForCausalLM.from_config
+        model = build(shape, trust_remote_code=trust).to(_DTYPES[config.dtype])
     else:
         model = _from_hub(
             config,
@@ -100,13 +108,14 @@ def load_base(config: BaseConfig, *, seed: int = 0) -> Base:
                 source, dtype=_DTYPES[config.dtype], use_safetensors=True, attn_implementation="sdpa", **options
             ),
         )
-    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+    vocabulary = int(model.get_input_embeddings().weight.shape[0])
+    if len(tokenizer) > vocabulary:
         raise MachineError(
-            f"Base {config.path!r}: its tokenizer has {len(tokenizer)} tokens and its embedding "
-            f"{model.get_input_embeddings().num_embeddings} rows; the two don't belong together. Take both from one model."
+            f"Base {config.path!r}: its tokenizer has {len(tokenizer)} tokens and its embedding {vocabulary} rows; "
+            "the two don't belong together. Take both from one model."
         )
     context = int(getattr(model.config, "max_position_embeddings", 0) or 2048)
-    return Base(model.eval(), tokenizer, context, base_hash(config), config.path)
+    return Base(model.eval(), tokenizer, context, vocabulary, base_hash(config), config.path)
 
 
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:

@@ -30,6 +30,8 @@ class Bundle:
     method: str
     max_tokens: int
     labels: tuple[str, ...] | None = None
+    label_texts: dict[str, str] = field(default_factory=dict)
+    """Label -> what is written for it."""
     instruction: str | None = None
     max_new_tokens: int = 128
     base: dict[str, Any] = field(default_factory=dict)
@@ -40,7 +42,7 @@ class Bundle:
 
 def save_model(folder: Path, model: nn.Module, tokenizer: PreTrainedTokenizerBase, bundle: Bundle) -> None:
     """Write a model into an existing empty folder (a temporary one: the caller makes it whole or absent)."""
-    trunk = model.trunk if isinstance(model, Classifier) else model
+    trunk: Any = model.trunk if isinstance(model, Classifier) else model
     trunk.save_pretrained(folder, safe_serialization=True)
     if isinstance(model, Classifier):
         save_file({name: tensor.contiguous() for name, tensor in model.head.state_dict().items()}, folder / "head.safetensors")
@@ -65,7 +67,7 @@ def load_model(folder: Path) -> tuple[nn.Module, PreTrainedTokenizerBase, Bundle
     if bundle.method == "lora":
         from peft import PeftModel
 
-        trunk: nn.Module = PeftModel.from_pretrained(load_base(BaseConfig(**bundle.base)).model, str(folder))  # type: ignore[arg-type]
+        trunk: nn.Module = PeftModel.from_pretrained(load_base(BaseConfig(**bundle.base)).model, str(folder))
     else:
         trunk = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=getattr(torch, bundle.base["dtype"]))
     if not bundle.head:

@@ -1,23 +1,25 @@
-"""What a person, a program or the command line calls: run, check, prepare, show, list, compare."""
+"""What a person, a program or the command line calls: run, check, prepare, show, list, compare.
+
+Looking at rounds imports no torch: what trains and answers is imported where it is needed.
+"""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.files import only_one, read_json
 from tunesmith.core.hashing import digest
 from tunesmith.core.progress import Listener, Said, silent
-from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import RoundRecord
-from tunesmith.models.load import base_hash
-from tunesmith.pipeline.datasets import data_content, prepared_dataset
 from tunesmith.pipeline.preflight import CheckReport, RenderedRow
-from tunesmith.pipeline.rounds import Execution, bench_of, record_dataset, start_folder
 from tunesmith.pipeline.workspace import Workspace
 from tunesmith.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tunesmith.ledger.ledger import Ledger
 
 __all__ = ["CheckReport", "PreparedDataset", "RenderedRow", "Round", "check", "compare", "prepare", "rounds", "run", "show"]
 
@@ -109,6 +111,10 @@ def run(recipe: Recipe, *, workspace: Path = DEFAULT, again: bool = False, liste
     Raises:
         TunesmithError: one of its kinds, with a sentence that says what to do.
     """
+    from tunesmith.models.load import base_hash
+    from tunesmith.pipeline.datasets import data_content
+    from tunesmith.pipeline.rounds import start_folder
+
     place = Workspace(Path(workspace))
     base, content = base_hash(recipe.base), data_content(recipe.data)
     identity = digest([recipe.identity(), content, base])
@@ -137,7 +143,9 @@ def run(recipe: Recipe, *, workspace: Path = DEFAULT, again: bool = False, liste
         return _round(ledger.round(record.id), place)
 
 
-def _execute(recipe: Recipe, place: Workspace, ledger: Ledger, record: RoundRecord, base: str, listen: Listener) -> None:
+def _execute(recipe: Recipe, place: Workspace, ledger: "Ledger", record: RoundRecord, base: str, listen: Listener) -> None:
+    from tunesmith.pipeline.rounds import Execution
+
     number = record.id.removeprefix(f"r-{record.identity[:10]}").lstrip("-")
     execution = Execution(
         recipe=recipe,
@@ -156,17 +164,22 @@ def _execute(recipe: Recipe, place: Workspace, ledger: Ledger, record: RoundReco
 
 def check(recipe: Recipe, *, workspace: Path = DEFAULT, listen: Listener = silent) -> CheckReport:
     """Preflight: prepare the data, render every row, say what would go wrong. Trains nothing, records no round."""
+    from tunesmith.models.load import base_hash
+    from tunesmith.pipeline.rounds import bench_of
+
     place = Workspace(Path(workspace))
     return bench_of(recipe, place, listen, base_hash(recipe.base)).check()
 
 
 def prepare(recipe: Recipe, *, workspace: Path = DEFAULT, listen: Listener = silent) -> PreparedDataset:
     """Read, clean and split the data into an immutable dataset."""
+    from tunesmith.pipeline.datasets import data_report, dataset_folder, prepared_dataset, record_dataset
+
     place = Workspace(Path(workspace))
     dataset = prepared_dataset(recipe, place, listen)
     with place.ledger() as ledger:
         record_dataset(ledger, dataset)
-    return PreparedDataset(dataset.id, dataset.path, dataset.report())
+    return PreparedDataset(dataset.id, dataset_folder(place, dataset.id), data_report(dataset))
 
 
 def show(round_id: str, *, workspace: Path = DEFAULT) -> Round:

@@ -1,6 +1,7 @@
 """Datasets on disk: prepared once for the same files, config and seed, named by their content."""
 
 from pathlib import Path
+from typing import Any
 
 from tunesmith.core.files import read_json, write_json
 from tunesmith.core.hashing import digest, digest_file, digest_folder
@@ -9,6 +10,8 @@ from tunesmith.data.config import DataConfig
 from tunesmith.data.dataset import Dataset, read_dataset
 from tunesmith.data.prepare import prepare
 from tunesmith.embedded import sample_path
+from tunesmith.ledger.ledger import Ledger
+from tunesmith.ledger.records import DatasetRecord
 from tunesmith.pipeline.workspace import Workspace
 from tunesmith.recipe import Recipe
 
@@ -31,18 +34,47 @@ def _content(path: str) -> str:
 def prepared_dataset(recipe: Recipe, workspace: Workspace, listen: Listener) -> Dataset:
     """The dataset of a recipe: read back where the same files were prepared the same way before, else made now."""
     config = recipe.data
-    key = digest([VERSION, config.model_dump(mode="json", exclude={"instruction"}), data_content(config), recipe.seed])
+    key = digest([VERSION, config.model_dump(mode="json"), data_content(config), recipe.seed])
     pointer = workspace.cache / f"dataset-{key[:16]}.json"
     if pointer.exists():
         folder = workspace.datasets / read_json(pointer)["dataset"]
         if folder.is_dir():
             listen(Ended("prepare", 0.0, reused=True))
             return read_dataset(folder)
-    dataset = prepare(config, recipe.seed, listen).write(workspace.datasets)
-    write_json(pointer, {"dataset": dataset.path.name})
-    return dataset
+    prepared = prepare(config, recipe.seed, listen)
+    folder = dataset_folder(workspace, prepared.dataset.id)
+    prepared.write(folder)
+    write_json(pointer, {"dataset": folder.name})
+    return prepared.dataset
 
 
-def test_hash(dataset: Dataset) -> str:
-    """What a test set is, for counting its openings: its rows, whatever they are trained with."""
-    return digest([[row.id, row.answer] for row in dataset.sides["test"]])
+def dataset_folder(workspace: Workspace, dataset_id: str) -> Path:
+    """Where a dataset lies."""
+    return workspace.datasets / dataset_id[:16]
+
+
+def data_report(dataset: Dataset) -> dict[str, Any]:
+    """The `data` piece of report.json, as far as the dataset knows it."""
+    return {
+        "path": dataset.path,
+        "format": dataset.format,
+        "task": dataset.task.value,
+        "mapping": dataset.mapping,
+        "waterfall": dataset.waterfall,
+        "sides": dataset.counts(),
+        "labels": dataset.labels,
+        "notes": list(dataset.notes),
+    }
+
+
+def groups_of(dataset: Dataset, side: str, by: str | None) -> dict[str, str] | None:
+    """Row id -> group, where rows of one group are not independent of one another."""
+    if by is None:
+        return None
+    return {row.id: str(row.fields[by]) for row in dataset.sides[side] if row.fields.get(by) is not None}
+
+
+def record_dataset(ledger: Ledger, dataset: Dataset) -> None:
+    """Tell the ledger of a dataset."""
+    counts = {side: len(rows) for side, rows in dataset.sides.items()}
+    ledger.record_dataset(DatasetRecord(id=dataset.id, path=str(dataset.path), task=str(dataset.task), counts=counts))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -66,7 +66,8 @@ def choose_prompts(base: Answerer, sides: Sides, recipe: Recipe, metrics: Sequen
     rows = list(sides.select[: recipe.evaluate.select_rows])
     tried: list[tuple[float, PromptForm]] = []
     entries: list[dict[str, Any]] = []
-    for form in prompt_forms(sides.train, recipe.evaluate.few_shot, sides.labels, seed=recipe.seed):
+    written = base.renderer.written
+    for form in prompt_forms(sides.train, recipe.evaluate.few_shot, sides.labels, written=written, seed=recipe.seed):
         if not _fits(base, form, [*rows, *sides.test]):
             listen(Said(f"{form.k} examples ({form.name}) pass the base's context of {base.renderer.max_tokens} tokens: left out."))
             continue
@@ -138,7 +139,7 @@ def score_baselines(
 def systems_of(folder: Path, tuned: Path, few_shot: dict[str, Any]) -> list[System]:
     """Every system scored, in the order of the report."""
     listed = " and the labels listed" if few_shot["form"] == LISTED else ""
-    names = {
+    names: dict[str, tuple[str, Literal["baseline", "floor"]]] = {
         "zero-shot": ("Base, zero-shot", "baseline"),
         "few-shot": (f"Base, few-shot (k = {few_shot['k']}{listed})", "baseline"),
         "linear": ("TF-IDF with logistic regression", "floor"),

@@ -1,6 +1,6 @@
 """Preflight: refuse a broken run before any training, and show rows as the model will see them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -39,7 +39,7 @@ class CheckReport:
 
 
 def preflight(
-    sides: dict[str, Sequence[Row]], renderer: Renderer, recipe: Recipe, labels: tuple[str, ...] | None, context: int, pretrained_tokens: int
+    sides: Mapping[str, Sequence[Row]], renderer: Renderer, recipe: Recipe, labels: tuple[str, ...] | None, context: int, pretrained_tokens: int
 ) -> CheckReport:
     """Look at every training row and at the template.
 
@@ -84,7 +84,7 @@ def preflight(
         "truncated": len(cut),
         "neutralised": broken,
         "max_tokens": renderer.max_tokens,
-        "end_of_answer": renderer.tokenizer.decode(renderer.end_ids, skip_special_tokens=False),
+        "end_of_answer": renderer.tokenizer.decode(list(renderer.end_ids), skip_special_tokens=False),
         "own_template": renderer.has_own_template,
     }
     shown = [show_row(item, renderer) for item in rendered[:SHOWN]]
@@ -147,7 +147,7 @@ def _check_template(rows: Sequence[Row], renderer: Renderer, problems: list[str]
         warnings.append(f"{joined} of the first {PROBED} rows tokenise otherwise when prompt and answer are joined first; here they are always tokenised apart.")
 
 
-def _check_labels(sides: dict[str, Sequence[Row]], labels: tuple[str, ...] | None, problems: list[str], warnings: list[str]) -> None:
+def _check_labels(sides: Mapping[str, Sequence[Row]], labels: tuple[str, ...] | None, problems: list[str], warnings: list[str]) -> None:
     if labels is None:
         return
     known = {row.answer for row in sides["train"]}
@@ -163,7 +163,7 @@ def _check_labels(sides: dict[str, Sequence[Row]], labels: tuple[str, ...] | Non
         warnings.append(f"{few} of {len(known)} labels have fewer than 3 training rows.")
 
 
-def _check_leaks(sides: dict[str, Sequence[Row]], problems: list[str]) -> None:
+def _check_leaks(sides: Mapping[str, Sequence[Row]], problems: list[str]) -> None:
     def key(row: Row) -> tuple[str, str]:
         return (" ".join(row.text().casefold().split()), row.answer if not row.prompt else "")
 

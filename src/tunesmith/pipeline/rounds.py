@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tunesmith.chat.labels import label_texts
 from tunesmith.chat.render import Renderer
 from tunesmith.core.errors import DataError, DivergedError, TunesmithError
 from tunesmith.core.files import make_folder, read_json, write_json, write_text
@@ -20,13 +21,12 @@ from tunesmith.core.progress import Listener, Said
 from tunesmith.core.rows import Row
 from tunesmith.data.dataset import Dataset
 from tunesmith.evaluate.measures import resolve
-from tunesmith.evaluate.prompts import with_instruction
 from tunesmith.evaluate.verdict import judge
 from tunesmith.ledger.ledger import Ledger
-from tunesmith.ledger.records import ArtefactRecord, DatasetRecord, Edge, MetricRecord, now
+from tunesmith.ledger.records import ArtefactRecord, Edge, MetricRecord, now
 from tunesmith.models.load import Base, load_base
 from tunesmith.models.package import Bundle, load_model, save_model
-from tunesmith.pipeline.datasets import prepared_dataset, test_hash
+from tunesmith.pipeline.datasets import data_report, groups_of, prepared_dataset, record_dataset
 from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, systems_of
 from tunesmith.pipeline.preflight import CheckReport, preflight
 from tunesmith.pipeline.training import Material, TrainingRun, cores_here, refuse_without_memory, training_report
@@ -60,14 +60,13 @@ class Bench:
     @cached_property
     def renderer(self) -> Renderer:
         """The one renderer of the round."""
-        return Renderer(self.base.tokenizer, max_tokens=self.recipe.train.max_tokens or self.base.context)
+        texts = label_texts(self.labels or (), words=self.recipe.data.label_words)
+        return Renderer(self.base.tokenizer, max_tokens=self.recipe.train.max_tokens or self.base.context, label_texts=texts)
 
-    @cached_property
+    @property
     def sides(self) -> dict[str, list[Row]]:
-        """The rows of each side, the recipe's instruction put before them."""
-        return {
-            side: [with_instruction(row, self.recipe.data.instruction) for row in rows] for side, rows in self.dataset.sides.items()
-        }
+        """The rows of each side."""
+        return self.dataset.sides
 
     @cached_property
     def labels(self) -> tuple[str, ...] | None:
@@ -88,8 +87,7 @@ class Bench:
 
     def check(self) -> CheckReport:
         """Preflight over all rows."""
-        embedding = self.base.model.get_input_embeddings().num_embeddings
-        found = preflight(self.sides, self.renderer, self.recipe, self.labels, self.base.context, int(embedding))
+        found = preflight(self.sides, self.renderer, self.recipe, self.labels, self.base.context, self.base.vocabulary)
         found.notes.extend(self.dataset.notes)
         return found
 
@@ -148,12 +146,12 @@ class Execution:
         self.tick()
         model_folder = self.train()
         self.tick()
-        openings = self.ledger.open_test_set(test_hash(self.bench.dataset), self.round_id)
+        openings = self.ledger.open_test_set(self.bench.dataset.side_hash("test"), self.round_id)
         baselines = self.baselines()
         self.tick()
         predictions = self.folder / "predictions" / "tuned.jsonl"
         model, tokenizer, bundle = load_model(model_folder)
-        renderer = Renderer(tokenizer, max_tokens=bundle.max_tokens)
+        renderer = Renderer(tokenizer, max_tokens=bundle.max_tokens, label_texts=bundle.label_texts)
         score_tuned(answerer(model, renderer, self.bench.judged, self.recipe), self.bench.judged, predictions, self.listen)
         self.tick()
         return self.report(check, baselines, predictions, openings)
@@ -176,6 +174,7 @@ class Execution:
             "base": bench.base_hash,
             "recipe": recipe.model_dump(mode="json", include={"seed", "objective", "method", "train"}),
             "instruction": recipe.data.instruction,
+            "label_words": recipe.data.label_words,
             "again": self.again,
         }
 
@@ -204,6 +203,7 @@ class Execution:
             method=method,
             max_tokens=self.bench.renderer.max_tokens,
             labels=self.bench.labels,
+            label_texts=self.bench.renderer.label_texts,
             instruction=recipe.data.instruction,
             max_new_tokens=recipe.evaluate.max_new_tokens,
             base=recipe.base.model_dump(mode="json"),
@@ -219,6 +219,7 @@ class Execution:
             "evaluate": recipe.evaluate.model_dump(mode="json", exclude={"resamples", "errors_shown"}),
             "metric": bench.metrics[0],
             "instruction": recipe.data.instruction,
+            "label_words": recipe.data.label_words,
             "max_tokens": bench.renderer.max_tokens,
             "seed": recipe.seed,
         }
@@ -237,7 +238,7 @@ class Execution:
         few_shot = read_json(baselines / "few_shot.json")
         link_folder(baselines, self.folder / "baselines")
         systems = systems_of(baselines, tuned, few_shot)
-        groups = bench.dataset.groups("test", recipe.data.split.by) if recipe.data.split.by else None
+        groups = groups_of(bench.dataset, "test", recipe.data.split.by)
         judgement = judge(
             systems,
             task=bench.dataset.task,
@@ -271,7 +272,7 @@ class Execution:
             },
             **judgement.to_json(),
             "few_shot": few_shot if few_shot["tried"] else None,
-            "data": bench.dataset.report() | {"truncated": check.facts["truncated"], "test_openings": openings},
+            "data": data_report(bench.dataset) | {"truncated": check.facts["truncated"], "test_openings": openings},
             "training": read_json(self.folder / "training.json"),
             "errors": errors_to_read(systems[-1].predictions, bench.sides["test"], recipe.evaluate.errors_shown) if bench.dataset.task != "text" else [],
             "recipe": dump_recipe(recipe),
@@ -313,12 +314,6 @@ class Execution:
         except TunesmithError as error:
             self.ledger.finish_round(self.round_id, "failed", self.seconds(), error=str(error))
             raise
-
-
-def record_dataset(ledger: Ledger, dataset: Dataset) -> None:
-    """Tell the ledger of a dataset."""
-    counts = {side: len(rows) for side, rows in dataset.sides.items()}
-    ledger.record_dataset(DatasetRecord(id=dataset.id, path=str(dataset.path), task=str(dataset.task), counts=counts))
 
 
 def environment() -> dict[str, Any]:

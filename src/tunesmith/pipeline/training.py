@@ -29,6 +29,7 @@ from tunesmith.train.objectives import objective
 from tunesmith.train.optimizers import build_optimizers, default_learning_rate
 from tunesmith.train.schedule import schedule_of
 from tunesmith.train.state import TrainState
+from tunesmith.tree.plan import Sequence_
 
 MOST_RESTARTS = 2
 
@@ -101,8 +102,6 @@ def make_examples(rows: Sequence[Row], renderer: Renderer, recipe: Recipe, mater
         assert material.labels is not None
         place = {label: index for index, label in enumerate(material.labels)}
         heads = [(row, renderer.prompt(row.prompt)) for row in rows if row.answer in place]
-        from tunesmith.tree.plan import Sequence_
-
         return [Example(row.id, Sequence_(prompt.ids, (0.0,) * len(prompt.ids)), place[row.answer]) for row, prompt in heads]
     return [example(item, weight_by=recipe.train.weight_by) for item in rendered]
 
@@ -137,8 +136,9 @@ class TrainingRun:
         if recipe.train.dropout > 0 and not set_dropout(model, recipe.train.dropout):
             self.listen(Said(f"train.dropout {recipe.train.dropout} has no effect: this architecture has no dropout.", warning=True))
         if recipe.train.gradient_checkpointing:
-            self.base.model.gradient_checkpointing_enable({"use_reentrant": False})
-            self.base.model.enable_input_require_grads()
+            checkpointing: Any = self.base.model
+            checkpointing.gradient_checkpointing_enable({"use_reentrant": False})
+            checkpointing.enable_input_require_grads()
         model.to(self.device)
         torch.manual_seed(derive_seed(recipe.seed, "dropout"))
         return TrainState(

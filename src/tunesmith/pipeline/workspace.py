@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.files import make_folder, whole_folder
 from tunesmith.core.hashing import digest, digest_folder
 from tunesmith.core.progress import Ended, Listener
-from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import StageRecord
+
+if TYPE_CHECKING:
+    from tunesmith.ledger.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,10 @@ class Workspace:
         """Outputs of stages, named by key; may be deleted at any time."""
         return self.root / "cache"
 
-    def ledger(self) -> Ledger:
+    def ledger(self) -> "Ledger":
         """Open the ledger: the database that TUNESMITH_LEDGER names by URL, else SQLite in the workspace, made where it is missing."""
+        from tunesmith.ledger.ledger import Ledger
+
         make_folder(self.root)
         return Ledger.open(os.environ.get("TUNESMITH_LEDGER") or self.root / "tunesmith.db")
 
@@ -48,7 +52,7 @@ class Stages:
     """Runs stages for one round, or takes what an earlier run with the same inputs left."""
 
     workspace: Workspace
-    ledger: Ledger
+    ledger: "Ledger"
     round_id: str
     listen: Listener
 

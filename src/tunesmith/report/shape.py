@@ -26,6 +26,11 @@ Number = Annotated[float | None, BeforeValidator(_known)]
 Count = Annotated[int | None, BeforeValidator(_known)]
 
 
+def _without_nulls(value: Any) -> Any:
+    """A mapping without the names that stand for nothing."""
+    return {key: part for key, part in value.items() if part is not None} if isinstance(value, Mapping) else value
+
+
 class _Part(BaseModel):
     """A frozen piece of a report; null for a field with a default means the default."""
 
@@ -33,8 +38,8 @@ class _Part(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_nulls(cls, value: Any) -> Any:
-        return {key: part for key, part in value.items() if part is not None} if isinstance(value, Mapping) else value
+    def _nulls_mean_defaults(cls, value: Any) -> Any:
+        return _without_nulls(value)
 
 
 class Round(_Part):
@@ -88,7 +93,7 @@ class System(_Part):
     key: str
     name: str = ""
     kind: str = ""
-    metrics: dict[str, Estimate] = {}
+    metrics: Annotated[dict[str, Estimate], BeforeValidator(_without_nulls)] = {}
     rows: Count = None
     prompt_tokens: Number = None
     answer_tokens: Number = None

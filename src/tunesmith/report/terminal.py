@@ -28,6 +28,8 @@ def verdict_lines(report: Mapping[str, Any]) -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
+    from tunesmith.report import judged
+
     held = read_report(report)
     gained = held.verdict.outcome == "gain"
     parts: list[RenderableType] = []
@@ -36,7 +38,7 @@ def verdict_lines(report: Mapping[str, Any]) -> "RenderableType":
     if held.systems:
         parts += [_table(held), Text()]
     parts += [Text(f"- {for_terminal(note)}") for note in held.verdict.notes]
-    parts += [Text(f"! {for_terminal(warning)}", style="yellow") for warning in held.warnings]
+    parts += [Text(f"! {for_terminal(warning)}", style="yellow") for warning in judged.warnings(held)]
     parts += [_gate_line(held, index) for index in range(len(held.verdict.gates))]
     while parts and isinstance(parts[-1], Text) and not parts[-1].plain:
         parts.pop()

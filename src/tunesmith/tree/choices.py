@@ -32,7 +32,7 @@ def build_trie(choices: Sequence[Sequence[int]]) -> Trie:
         raise ValueError("a choice without tokens can't be scored")
     root = 0  # any id: stands in for the prompt's last token and is taken off again
     rows = [Sequence_((root, *choice), (0.0, *(1.0 for _ in choice))) for choice in choices]
-    whole = plan(rows, token_budget=10**9, worth=float("inf"))[0]
+    whole = plan(rows, token_budget=10**9, always=True)[0]
     assert whole.ends_T is not None
     return Trie(
         ids_N=whole.ids_BT[0, 1:],
@@ -60,7 +60,8 @@ def plan_choices(prompts: Sequence[Sequence[int]], trie: Trie, *, token_budget: 
     number = int(trie.choice_S.max()) + 1
     order = sorted(range(len(prompts)), key=lambda index: tuple(prompts[index]))
     groups: list[list[int]] = []
-    used, previous = token_budget + 1, ()
+    used = token_budget + 1
+    previous: tuple[int, ...] = ()
     for index in order:
         prompt = tuple(prompts[index])
         cost = len(prompt) - shared_length(previous, prompt) + len(trie.ids_N)

@@ -6,7 +6,8 @@ position is its depth, and a supervised token is predicted from its parent. Noth
 those of the rows one by one.
 
 Where little is shared, a pass is plain: rows of like length side by side, padded on the right, under the ordinary
-causal mask, which is cheaper than a mask of our own.
+causal mask, which is cheaper than a mask of our own. Which of the two is taken is decided by counting work: tokens
+through the layers, and pairs of tokens through attention.
 
 Letters: T tokens of a flat row, B rows side by side, S supervised tokens, P distinct places predicted from.
 """
@@ -16,6 +17,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+PAIRS_A_TOKEN = 1000
+"""Attention pairs that cost as much as one token's way through the layers: about three times a model's width. Taken for
+small models; for larger ones attention weighs less still. A mask of our own doubles the price of a pair."""
+
+LIKE_LENGTH = 0.75
+"""A plain pass takes no row shorter than this share of its longest, once it holds `SMALL_PASS` tokens."""
+
+SMALL_PASS = 256
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -76,14 +86,14 @@ def shared_length(left: Sequence[int], right: Sequence[int]) -> int:
     return most
 
 
-def plan(rows: Sequence[Sequence_], *, token_budget: int, share: bool = True, worth: float = 0.85) -> list[Pass]:
+def plan(rows: Sequence[Sequence_], *, token_budget: int, share: bool = True, always: bool = False) -> list[Pass]:
     """Lay rows out in as few tokens as the budget allows.
 
     Args:
         rows: what to lay out; duplicates and prefixes of one another are fine, empty rows are not.
         token_budget: most tokens in a pass; a longer single row goes alone.
         share: compute shared prefixes once. False: plain passes only.
-        worth: a tree is used where it computes at most this share of the rows' tokens.
+        always: take the tree whatever the count of work says.
 
     Returns:
         Passes that hold every supervised token of every row exactly once.
@@ -96,10 +106,32 @@ def plan(rows: Sequence[Sequence_], *, token_budget: int, share: bool = True, wo
     fresh = [len(rows[order[0]].ids)]
     for before, index in zip(order, order[1:], strict=False):
         fresh.append(len(rows[index].ids) - shared_length(rows[before].ids, rows[index].ids))
-    total = sum(len(row.ids) for row in rows)
-    if share and sum(fresh) <= worth * total:
-        return [_tree_pass(rows, group) for group in _tree_groups(rows, order, fresh, token_budget)]
-    return [_plain_pass(rows, group) for group in _plain_groups(rows, token_budget)]
+    plain = _plain_groups(rows, token_budget)
+    if share or always:
+        groups = _tree_groups(rows, order, fresh, token_budget)
+        if always or _tree_work(rows, groups) < _plain_work(rows, plain):
+            return [_tree_pass(rows, group) for group in groups]
+    return [_plain_pass(rows, group) for group in plain]
+
+
+def _tree_work(rows: Sequence[Sequence_], groups: list[list[int]]) -> float:
+    """Work of tree passes, in tokens."""
+    work = 0.0
+    for group in groups:
+        tokens = len(rows[group[0]].ids)
+        for before, index in zip(group, group[1:], strict=False):
+            tokens += len(rows[index].ids) - shared_length(rows[before].ids, rows[index].ids)
+        work += tokens + 2 * tokens * tokens / PAIRS_A_TOKEN
+    return work
+
+
+def _plain_work(rows: Sequence[Sequence_], groups: list[list[int]]) -> float:
+    """Work of plain passes, in tokens, padding included."""
+    work = 0.0
+    for group in groups:
+        width = len(rows[group[0]].ids)
+        work += len(group) * (width + width * width / PAIRS_A_TOKEN)
+    return work
 
 
 def _tree_groups(rows: Sequence[Sequence_], order: list[int], fresh: list[int], budget: int) -> list[list[int]]:
@@ -119,7 +151,10 @@ def _plain_groups(rows: Sequence[Sequence_], budget: int) -> list[list[int]]:
     """Rows of like length together, as many as fit padded; longest first, so that memory peaks at once."""
     groups: list[list[int]] = []
     for index in sorted(range(len(rows)), key=lambda index: (-len(rows[index].ids), index)):
-        if groups and len(rows[groups[-1][0]].ids) * (len(groups[-1]) + 1) <= budget:
+        width = len(rows[groups[-1][0]].ids) if groups else 0
+        small = groups and width * len(groups[-1]) < SMALL_PASS
+        alike = len(rows[index].ids) >= LIKE_LENGTH * width
+        if groups and width * (len(groups[-1]) + 1) <= budget and (alike or small):
             groups[-1].append(index)
         else:
             groups.append([index])

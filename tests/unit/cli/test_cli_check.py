@@ -11,7 +11,8 @@ from tunesmith.cli import console
 from tunesmith.cli.preflight import row_lines
 
 Call = Callable[..., Any]
-PIECES = [("<s>", False, True), ("Where is my ", False, False), ("order?\n", False, False), ("ord", True, False), ("er", True, False), ("</s>", True, True)]
+PROMPT = [("<s>", False, True), ("Where is my ", False, False), ("order?\n", False, False)]
+PIECES = [*PROMPT, ("ord", True, False), ("er", True, False), ("</s>", True, True)]
 
 
 def test_supervised_tokens_stand_between_brackets() -> None:
@@ -43,11 +44,14 @@ def _found(pipeline: Any, **how: Any) -> None:
 
 def test_check_shows_rows_facts_and_notes(tunesmith_command: Call, pipeline: Any, recipe: str) -> None:
     rows = [SimpleNamespace(row_id=f"{number}", pieces=PIECES) for number in range(3)]
-    _found(pipeline, examples=rows, facts={"rows": 100, "longest_row": "61 tokens"}, notes=["the task is classify"], warnings=["few \x1b[31mrows"])
+    facts = {"rows": {"train": 1400, "test": 300}, "longest_row": "61 tokens", "own_template": True}
+    _found(pipeline, examples=rows, facts=facts, notes=["the task is classify"], warnings=["few \x1b[31mrows"])
     said = tunesmith_command("check", recipe)
     assert said.code == 0
     assert said.out.count("⟦order</s>⟧") == 3
-    assert "longest row  61 tokens" in said.out
+    assert "rows          1,400 train, 300 test" in said.out
+    assert "longest row   61 tokens" in said.out
+    assert "own template  yes" in said.out
     assert "note: the task is classify" in said.out
     assert "warning: few rows" in said.out
     assert "Nothing stands in the way" in said.out

@@ -1,7 +1,6 @@
 """Each command: what it calls, what it prints, what it returns."""
 
 import json
-import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +40,9 @@ def test_json_is_alone_on_stdout(tunesmith_command: Call, pipeline: Any, recipe:
     assert "a library chatters" in said.err
 
 
-def test_settings_again_and_workspace_are_handed_on(tunesmith_command: Call, pipeline: Any, recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_and_workspace_are_handed_on(
+    tunesmith_command: Call, pipeline: Any, recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tunesmith_command("run", recipe, "--again", "--set", "train.epochs=1", "--set", "seed=7", "--workspace", "w")
     how = pipeline.calls[-1][1]
     assert (how["again"], how["workspace"], how["recipe"].train.epochs, how["recipe"].seed) == (True, Path("w"), 1.0, 7)
@@ -90,11 +91,11 @@ def test_the_machines_own_refusals(tunesmith_command: Call, pipeline: Any, recip
     assert f"error: {words}" in said.err
 
 
-def test_a_bug_leaves_its_traceback_in_a_file_of_the_users_own(tunesmith_command: Call, pipeline: Any, recipe: str, tmp_path: Path) -> None:
+def test_a_bug_leaves_its_traceback_in_a_private_file(tunesmith_command: Call, pipeline: Any, recipe: str, tmp_path: Path) -> None:
     pipeline.round = ZeroDivisionError("by \x1b[31mzero\nand a second line")
     said = tunesmith_command("run", recipe, "--workspace", "w", "--quiet")
     assert said.code == 1
-    assert said.err.splitlines()[-1].startswith("error: this is a bug in tunesmith (ZeroDivisionError: by zero); its traceback is in w/bugs/")
+    assert said.err.splitlines()[-1].startswith("error: this is a bug in tunesmith (ZeroDivisionError: by zero); its traceback is in w/")
     assert "Traceback" not in said.err
     file = next((tmp_path / "w" / "bugs").iterdir())
     assert "ZeroDivisionError" in file.read_text()
@@ -199,14 +200,15 @@ def test_init_writes_paths_as_the_recipe_will_see_them(tunesmith_command: Call, 
     (tmp_path / "small").mkdir()
     tunesmith_command("init", "--data", "rows.jsonl", "--base", "small", "--out", "below/r.yaml")
     written = parse_recipe((tmp_path / "below" / "r.yaml").read_text())
-    assert (written.data.path, written.base.path) == (os.path.join("..", "rows.jsonl"), os.path.join("..", "small"))
+    assert (written.data.path, written.base.path) == ("../rows.jsonl", "../small")
 
 
 def test_init_without_a_terminal_needs_to_be_told(tunesmith_command: Call, tmp_path: Path) -> None:
     said = tunesmith_command("init")
     assert said.code == 2
     assert "--data FILE" in said.err
-    assert tunesmith_command("init", "--data", "none.jsonl").err == "warning: none.jsonl is not there yet: put it there before tunesmith check.\n"
+    absent = tunesmith_command("init", "--data", "none.jsonl")
+    assert (absent.code, absent.err) == (0, "warning: none.jsonl is not there yet: put it there before tunesmith check.\n")
 
 
 def test_init_asks_on_a_terminal(tunesmith_command: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,9 @@ def test_who_listens() -> None:
     assert isinstance(listener_for(screen, quiet=True, plain=False), Hushed)
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(0.04, "0.0 s"), (9.96, "10 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")])
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.04, "0.0 s"), (9.96, "10 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
+)
 def test_durations(seconds: float, said: str) -> None:
     assert duration(seconds) == said
 
@@ -115,5 +117,6 @@ def test_nothing_obeyed_is_left(text: str) -> None:
 
 
 def test_tables() -> None:
-    assert table_lines(["name", "rows"], [["a", "5"], ["bcd\nef\x1b[31m", "120"]]) == ["name    rows", "------  ----", "a          5", "bcd ef   120"]
+    lines = table_lines(["name", "rows"], [["a", "5"], ["bcd\nef\x1b[31m", "120"]])
+    assert lines == ["name    rows", "------  ----", "a          5", "bcd ef   120"]
     assert table_lines(["name"], []) == ["name", "----"]

@@ -13,6 +13,25 @@ from tunesmith.ledger import store
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import RoundRecord
 
+
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    """A file system of 512 KiB, mounted for one test."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("only root may mount a small disk")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=512k", "tunesmith-test", folder], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small disk can't be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
 A_ROUND = RoundRecord(id="r-1", identity="i", recipe={}, recipe_hash="h")
 
 
@@ -31,7 +50,9 @@ def test_a_path_a_text_and_a_sqlite_url_are_the_same_file(tmp_path: Path, monkey
             assert ledger.where == str(tmp_path / "l.db")
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/d", "postgresql+asyncpg://u:secret@h/d", "http://u:secret@h"])
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/d", "postgresql+asyncpg://u:secret@h/d", "http://u:secret@h"]
+)
 def test_other_addresses_are_refused_without_their_password(url: str) -> None:
     with pytest.raises(RecipeError, match=r"postgresql://user:password@host:5432/database") as refusal:
         Ledger.open(url)
@@ -101,6 +122,15 @@ def test_a_read_only_ledger_is_refused(tmp_path: Path) -> None:
         Ledger.open(path)
 
 
+def test_a_read_only_file_system_is_refused(small_disk: Path) -> None:
+    for name in ("l.db", "absent.db"):
+        Ledger.open(small_disk / "l.db").close()
+        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+        with pytest.raises(MachineError, match="can't be written to"):
+            Ledger.open(small_disk / name)
+        subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+
+
 def test_a_ledger_made_read_only_while_open(tmp_path: Path) -> None:
     """As a file system remounted read-only: reading goes on, writing ends in a sentence."""
     with Ledger.open(tmp_path / "l.db") as ledger:
@@ -112,21 +142,13 @@ def test_a_ledger_made_read_only_while_open(tmp_path: Path) -> None:
             ledger.finish_round("r-1", "done", 1.0)
 
 
-def test_a_full_disk_leaves_the_ledger_whole(tmp_path: Path) -> None:
-    mounted = tmp_path / "small"
-    mounted.mkdir()
-    mount = shutil.which("mount")
-    if os.geteuid() != 0 or mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", "size=512k", "small", mounted], capture_output=True).returncode:
-        pytest.skip("only who may mount can try a full disk")
-    try:
-        with Ledger.open(mounted / "l.db") as ledger:
-            written = 0
-            with pytest.raises(MachineError, match="No space left"):
-                for written in range(100):
-                    ledger.record_round(RoundRecord(id=f"r-{written}", identity="i", recipe={"text": "x" * 20000}, recipe_hash="h"))
-            assert len(ledger.rounds()) == written > 3
-    finally:
-        subprocess.run(["umount", mounted], check=True)
+def test_a_full_disk_leaves_the_ledger_whole(small_disk: Path) -> None:
+    with Ledger.open(small_disk / "l.db") as ledger:
+        written = 0
+        with pytest.raises(MachineError, match="No space left"):
+            for written in range(100):
+                ledger.record_round(RoundRecord(id=f"r-{written}", identity="i", recipe={"text": "x" * 20000}, recipe_hash="h"))
+        assert len(ledger.rounds()) == written > 3
 
 
 def test_a_writer_that_waits_too_long_says_who_to_wait_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

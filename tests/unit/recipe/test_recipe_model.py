@@ -61,7 +61,13 @@ def test_identity_is_of_what_is_done_not_of_how_it_is_written() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"seed": 1}, {"train": {"epochs": 2}}, {"data": {"path": "others.jsonl"}}, {"data": ROWS | {"test_path": "t.jsonl"}}, {"gates": {"gain": 0.1}}],
+    [
+        {"seed": 1},
+        {"train": {"epochs": 2}},
+        {"data": {"path": "others.jsonl"}},
+        {"data": ROWS | {"test_path": "t.jsonl"}},
+        {"gates": {"gain": 0.1}},
+    ],
 )
 def test_another_round_has_another_identity(change: dict[str, object]) -> None:
     assert Recipe.model_validate({"data": ROWS} | change).identity() != Recipe.model_validate({"data": ROWS}).identity()

@@ -1,6 +1,7 @@
 """The recipes people start from, and the schema their editors read."""
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_uncommenting_any_one_setting_keeps_it_a_recipe() -> None:
 
 def test_every_setting_of_the_starter_is_described() -> None:
     lines = starter_recipe("rows.jsonl").splitlines()
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         if re.match(r"\s*#?\w+:", line):
             assert re.match(r"\s*# \S", before), line
 

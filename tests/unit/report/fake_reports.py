@@ -4,9 +4,30 @@ import math
 import random
 from typing import Any
 
-INTENTS = """refund delivery_date lost_parcel wrong_item damaged_item change_address cancel_order payment_failed invoice_copy
-gift_card voucher_code return_label opening_hours size_advice stock_question account_locked delete_account newsletter_stop
-price_match warranty complaint praise""".split()
+INTENTS = [
+    "refund",
+    "delivery_date",
+    "lost_parcel",
+    "wrong_item",
+    "damaged_item",
+    "change_address",
+    "cancel_order",
+    "payment_failed",
+    "invoice_copy",
+    "gift_card",
+    "voucher_code",
+    "return_label",
+    "opening_hours",
+    "size_advice",
+    "stock_question",
+    "account_locked",
+    "delete_account",
+    "newsletter_stop",
+    "price_match",
+    "warranty",
+    "complaint",
+    "praise",
+]
 RECIPE = """seed: 0
 data:
   path: tickets.jsonl
@@ -25,7 +46,7 @@ def estimate(value: float, half: float = 0.03) -> dict[str, float]:
 
 
 def system(
-    key: str, name: str, kind: str, metrics: dict[str, Any], costs: tuple[float, float, float], against: Any = None
+    key: str, name: str, kind: str, metrics: dict[str, Any], costs: tuple[float | None, float | None, float], against: Any = None
 ) -> dict[str, Any]:
     prompt, answer, seconds = costs
     return {
@@ -126,7 +147,10 @@ def gain() -> dict[str, Any]:
         },
         "verdict": {
             "outcome": "gain",
-            "sentence": "Fine-tuning earned its place: accuracy 82.3% against 55.0% for the best baseline, 4 examples: a gain of 27.3 points (95% interval 21.8 to 32.8).",
+            "sentence": (
+                "Fine-tuning earned its place: accuracy 82.3% against 55.0% for the best baseline, "
+                "4 examples: a gain of 27.3 points (95% interval 21.8 to 32.8)."
+            ),
             "metric": "accuracy",
             "best_baseline": "few-shot",
             "gain": {"value": 0.273, "low": 0.218, "high": 0.328, "p_value": 0.0005},
@@ -246,10 +270,20 @@ def no_gain() -> dict[str, Any]:
         for stem in ("card payment", "top up", "cash", "transfer", "exchange rate", "identity", "fee")
     ]
     report = gain()
-    report["round"] = {**report["round"], "id": "r-9b77e0aa12", "created": "2026-11-22T09:41:00Z", "seconds": 5025.0, "continued": 0}
+    report["round"] = {
+        **report["round"],
+        "id": "r-9b77e0aa12",
+        "created": "2026-11-22T09:41:00Z",
+        "finished": "2026-11-22T11:04:45Z",
+        "seconds": 5025.0,
+        "continued": 0,
+    }
     report["verdict"] = {
         "outcome": "no gain shown",
-        "sentence": "No gain shown: accuracy 41.3% against 40.7% for the best baseline, 8 examples: a difference of 0.6 points (95% interval -3.8 to 5.0).",
+        "sentence": (
+            "No gain shown: accuracy 41.3% against 40.7% for the best baseline, "
+            "8 examples: a difference of 0.6 points (95% interval -3.8 to 5.0)."
+        ),
         "metric": "accuracy",
         "best_baseline": "few-shot",
         "gain": {"value": 0.006, "low": -0.038, "high": 0.050, "p_value": 0.39},
@@ -314,10 +348,19 @@ def generation() -> dict[str, Any]:
         }
 
     report = gain()
-    report["round"] = {**report["round"], "id": "r-51c0ffee77", "created": "2026-11-23T18:05:00Z", "continued": 0}
+    report["round"] = {
+        **report["round"],
+        "id": "r-51c0ffee77",
+        "created": "2026-11-23T18:05:00Z",
+        "finished": "2026-11-23T18:08:32Z",
+        "continued": 0,
+    }
     report["verdict"] = {
         "outcome": "gain",
-        "sentence": "Fine-tuning earned its place: ROUGE-L 48.1 against 31.4 for the best baseline, 1 example: a gain of 16.7 points (95% interval 14.2 to 19.2).",
+        "sentence": (
+            "Fine-tuning earned its place: ROUGE-L 48.1 against 31.4 for the best baseline, "
+            "1 example: a gain of 16.7 points (95% interval 14.2 to 19.2)."
+        ),
         "metric": "rougeL",
         "best_baseline": "few-shot",
         "gain": {"value": 0.167, "low": 0.142, "high": 0.192, "p_value": 0.0005},
@@ -343,8 +386,14 @@ def generation() -> dict[str, Any]:
     report["errors"] = [
         {
             "row_id": "77aa0011bb22cc33",
-            "prompt": "Write a reply to this customer.\n\nThe kettle I got last week does not switch itself off any more. Is that safe, and what do I do now?",
-            "reference": "Please don't use the kettle any more and unplug it. We'll send a new one today; a return label is on its way to you by e-mail.",
+            "prompt": (
+                "Write a reply to this customer.\n\nThe kettle I got last week does not switch "
+                "itself off any more. Is that safe, and what do I do now?"
+            ),
+            "reference": (
+                "Please don't use the kettle any more and unplug it. We'll send a "
+                "new one today; a return label is on its way to you by e-mail."
+            ),
             "answer": "Thank you for your message. Please use the kettle and we will send a label.",
             "confidence": None,
         },
@@ -352,13 +401,13 @@ def generation() -> dict[str, Any]:
     return report
 
 
-def hostile() -> dict[str, Any]:
-    """A gain whose every foreign text tries something."""
+def hostile(trap: str = "http://127.0.0.1:9") -> dict[str, Any]:
+    """A gain whose every foreign text tries something: to run, to fetch from `trap`, to hide, to break out of its place."""
     report = gain()
     script, turned, long = "</script><script>document.title='owned'</script>", "refund\u202edrawer", "w" * 400
     escape, picture, attribute = (
         "\x1b[31mred\x1b[0m\x07",
-        "<img src=x onerror=\"document.title='owned'\">",
+        f"<img src='{trap}/picture' onerror=\"document.title='owned'\">",
         "\" onmouseover=\"document.title='owned'",
     )
     labels = [
@@ -372,12 +421,19 @@ def hostile() -> dict[str, Any]:
         "عربى",
         "[bold]urgent[/bold]",
         "{{ 7*7 }}",
-        "`]; fetch('http://127.0.0.1/')",
+        f"`]; fetch('{trap}/fetch')",
         "\u200brefund",
     ]
     report["round"]["id"] = f"r-1{picture}"
     report["verdict"]["sentence"] += f" {script}{turned}"
-    report["verdict"]["notes"] = [script, escape, long, "[link=http://127.0.0.1/]click[/link]"]
+    report["verdict"]["notes"] = [
+        script,
+        escape,
+        long,
+        "[link=x]click[/link]",
+        f"</style><style>body{{background:url({trap}/style)}}</style>",
+        f"<link rel=stylesheet href={trap}/sheet>",
+    ]
     report["verdict"]["gates"] = [{"name": attribute, "bound": 0.1, "value": 0.2, "holds": None}]
     for index, name in enumerate((script, attribute, escape + "[bold]x[/bold]", turned + long)):
         report["systems"][index]["name"] = name

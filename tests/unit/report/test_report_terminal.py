@@ -1,0 +1,50 @@
+"""The verdict in a terminal: right figures, no colour where there is no terminal, no code from a row."""
+
+from io import StringIO
+from types import ModuleType
+
+import pytest
+from rich.console import Console
+
+from tunesmith.core.errors import MachineError
+from tunesmith.report.terminal import verdict_lines, verdict_text
+
+
+def test_figures_stand_beside_their_system(fakes: ModuleType) -> None:
+    lines = verdict_text(fakes.gain()).splitlines()
+    few_shot = next(index for index, line in enumerate(lines) if line.startswith("Base, 4 examples"))
+    assert lines[few_shot].split() == ["Base,", "4", "examples", "55.0", "48.7", "+27.3", "301.4", "48.3"]
+    assert "49.4 to 60.6" in lines[few_shot + 1]
+    assert "+21.8 to +32.8" in lines[few_shot + 1]
+    assert any("gate calibration_error: does not hold" in line for line in lines)
+    assert lines[0].startswith("Fine-tuning earned its place")
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_it_fits(fakes: ModuleType, width: int) -> None:
+    for report in (fakes.gain(), fakes.no_gain(), fakes.generation()):
+        text = verdict_text(report, width)
+        assert max(map(len, text.splitlines())) <= width
+        assert "…" not in text
+
+
+def test_rows_send_no_codes_and_no_markup(fakes: ModuleType) -> None:
+    out = StringIO()
+    Console(file=out, force_terminal=True, color_system="truecolor", width=100).print(verdict_lines(fakes.hostile()))
+    printed = out.getvalue()
+    assert "\x07" not in printed
+    assert "\x1b[31m" not in printed
+    assert "\u202e" not in printed
+    assert "]8;" not in printed
+    assert "[link=x]click[/link]" in printed
+    assert "\x1b" not in verdict_text(fakes.hostile())
+
+
+def test_a_worn_test_set_is_said_here_too(fakes: ModuleType) -> None:
+    assert "! This test set has been opened 11 times" in verdict_text(fakes.no_gain())
+
+
+def test_little_is_enough() -> None:
+    assert verdict_text({"schema": 1, "round": {"id": "r-0"}}).strip() == ""
+    with pytest.raises(MachineError, match="schema 7"):
+        verdict_lines({"schema": 7})
