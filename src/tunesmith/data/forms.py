@@ -131,7 +131,7 @@ def _check_named(columns: Mapping[str, list[Any]], named: Mapping[str, str], pat
 def _near(column: str, columns: Iterable[str]) -> str:
     columns = list(columns)
     near = did_you_mean(column, columns)
-    return near if near.startswith(" Did") else f" Its columns: {', '.join(columns[:20])}."
+    return near if near.startswith(" Did") else f" Its columns: {named_together(columns)}."
 
 
 def _matches(
@@ -221,7 +221,7 @@ def _only_one(matches: list[_Match], columns: Mapping[str, list[Any]], path: str
         if match.form is LABEL and folded(match.mapping["label"]) == "label" and texts:
             return _Match(LABEL, match.mapping | {"label": texts[0]}, match.by_name)
         return match
-    ways = ["; ".join(f"{role}: {column}" for role, column in match.mapping.items()) for match in matches]
+    ways = ["; ".join(f"{role}: {printable(column)}" for role, column in match.mapping.items()) for match in matches]
     raise DataError(
         f"{path}: the columns can be read in more than one way ({' | or | '.join(dict.fromkeys(ways))}): "
         f"say which in data.read.columns, such as {{{ways[0].replace(';', ',')}}}."
@@ -229,7 +229,7 @@ def _only_one(matches: list[_Match], columns: Mapping[str, list[Any]], path: str
 
 
 def _nothing_fits(columns: Mapping[str, list[Any]], named: Mapping[str, str], task: Task | None, path: str) -> Exception:
-    held = ", ".join(list(columns)[:20]) + (" ..." if len(columns) > 20 else "")
+    held = named_together(columns)
     if named:
         return RecipeError(
             f"{path}: data.read.columns names {', '.join(named)}, which is not enough for a row: it takes {_needs(task)}. "
@@ -243,6 +243,17 @@ def _nothing_fits(columns: Mapping[str, list[Any]], named: Mapping[str, str], ta
         f"{path}: its columns ({held}) make no known form of row. "
         f"A row takes {_needs(task)}: say in data.read.columns which column is which, or rename them."
     )
+
+
+def printable(column: str) -> str:
+    """A column's name as it may be shown: what prints nothing, terminal sequences among it, as a question mark."""
+    return "".join(mark if mark.isprintable() else "?" for mark in column)[:80]
+
+
+def named_together(columns: Iterable[str]) -> str:
+    """The first twenty columns, as a phrase."""
+    columns = list(columns)
+    return ", ".join(map(printable, columns[:20])) + (" ..." if len(columns) > 20 else "") if columns else "none"
 
 
 def recognisable(columns: Mapping[str, list[Any]]) -> bool:

@@ -13,6 +13,7 @@ from tunesmith.data.config import DataConfig, ReadConfig, Task
 from tunesmith.data.dataset import SIDES, Dataset, Prepared
 from tunesmith.data.dedup import dedup
 from tunesmith.data.fill import fill
+from tunesmith.data.forms import printable
 from tunesmith.data.instruct import instruct
 from tunesmith.data.leak import leak
 from tunesmith.data.normalise import normalise
@@ -64,7 +65,7 @@ def prepare(config: DataConfig, seed: int, listen: Listener = silent) -> Prepare
     main, account = results["train"], Account(listen)
     for result in results.values():
         account.read(result.rows, result.bad)
-    shown = ", ".join(f"{role}: {column}" for role, column in main.mapping.items())
+    shown = ", ".join(f"{role}: {printable(column)}" for role, column in main.mapping.items())
     listen(Said(f"{config.path}: {len(main.rows):,} rows of the form {main.format} ({shown}), task {main.task.value}"))
     job = _Job(config, seed, account, main.task)
     checks.check_config(config, main)

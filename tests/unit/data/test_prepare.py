@@ -79,7 +79,7 @@ def test_identity_is_content_not_place(files: ModuleType, tmp_path: Path) -> Non
 
 def test_appending_rows_moves_none_through_the_whole_way(files: ModuleType, tmp_path: Path) -> None:
     rows = [{"text": f"message {number}", "label": f"label {number % 5}"} for number in range(300)]
-    more = [{"text": f"message {number}", "label": f"label {number % 3}"} for number in range(270, 360)]
+    more = [{"text": f"message {number}", "label": f"label {number % 3}"} for number in (*range(60), *range(300, 340))]
     for conflicts in ("keep", "drop"):
         before = prepared(files.jsonl(tmp_path / "a.jsonl", rows), dedup={"conflicts": conflicts}).dataset
         after = prepared(files.jsonl(tmp_path / "b.jsonl", rows + more), dedup={"conflicts": conflicts}).dataset

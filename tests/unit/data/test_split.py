@@ -70,6 +70,17 @@ def test_every_label_is_divided_in_proportion_at_every_length(labels: list[str],
             assert held[each.answer, other] >= due - 3.1 - 0.02 * due
 
 
+def test_no_side_of_any_label_falls_two_texts_behind() -> None:
+    for seed in range(20):
+        rows = [row(number, f"text {number}", "aaab"[number * 7 % 4]) for number in range(200)]
+        held: Counter[tuple[str, str | None]] = Counter()
+        met: Counter[str] = Counter()
+        for each, side in zip(rows, sides(rows, seed), strict=True):
+            met[each.answer] += 1
+            held[each.answer, side] += 1
+            assert all(held[each.answer, other] > SHARES[other] * met[each.answer] * 0.98 - 1.7 for other in SIDES)
+
+
 @pytest.mark.parametrize("labels", [1, 2, 5, 13])
 def test_enough_rows_fill_every_side(labels: int) -> None:
     rows = [row(number, f"text {number}", f"label {number % labels}") for number in range(rows_needed(SHARES))]

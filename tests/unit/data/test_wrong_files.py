@@ -99,6 +99,9 @@ WRONG_FILES: list[tuple[str, bytes, type[TunesmithError], str]] = [
     ("cut.jsonl.gz", gzip.compress(b'{"text": "a", "label": "b"}\n' * 900)[:-12], DataError, "cut short"),
     ("twice.csv", b"text,text\na,b\n", DataError, "'text' appears 2 times"),
     ("strange.csv", b"foo,bar\na,b\n", DataError, r"foo, bar.*data\.read\.columns"),
+    ("long.csv", b"x" * 2_000_000 + b"\n1,2\n", DataError, "header in UTF-8"),
+    ("escapes.csv", b"te\x1b[31mxt,lab\nq,i\n", DataError, r"te\?\[31mxt, lab"),
+    ("objects.jsonl", b"{}\n{}\n", DataError, "none"),
     ("rows.xlsx", b"PK\x03\x04", RecipeError, "no known format"),
     ("rows", b"a", RecipeError, "no suffix"),
 ]

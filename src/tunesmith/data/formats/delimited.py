@@ -68,6 +68,7 @@ def _header(source: Source, feed: _Feed) -> tuple[str, list[str]]:
         quoted = text.lstrip().startswith('"') and text.count('"') % 2 == 1
         cells = next(csv.reader([text], delimiter=delimiter, strict=True)) if not quoted else []
         text.encode()
+        cells = cells if feed.taken[-1].whole else []
     except (_TooLong, csv.Error, UnicodeEncodeError):
         cells = []
     if not cells:
