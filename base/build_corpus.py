@@ -84,9 +84,7 @@ def chat_text(messages: list[Message]) -> str:
     return render_text(TEMPLATE, messages, generation=False, tokens={}).removesuffix("\n")
 
 
-def drawn(
-    source: str, forms: DialogueForms | PassageForms, counts: dict[str, int], share: float, seed: int
-) -> Iterator[Piece]:
+def drawn(source: str, forms: DialogueForms | PassageForms, counts: dict[str, int], share: float, seed: int) -> Iterator[Piece]:
     """So many chats of each form; each is drawn from a stream of its own."""
     for name, count in counts.items():
         make: Callable[[random.Random], Exercise] = getattr(forms, name)

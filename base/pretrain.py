@@ -147,7 +147,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=HERE / "work" / "run")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after this long; run again to go on")
     parser.add_argument("--steps", type=int, default=10**9, help="stop at this step")
-    parser.add_argument("--decay-steps", type=int, default=0, help="from the last stable checkpoint, let the rate fall to zero over so many steps")
+    parser.add_argument(
+        "--decay-steps", type=int, default=0, help="from the last stable checkpoint, let the rate fall to zero over so many steps"
+    )
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--warmup-steps", type=int, default=60)
     parser.add_argument("--width", type=int, default=512, help="tokens in a window")
@@ -227,7 +229,13 @@ def run(state: TrainState, feed: WindowFeed, average: dict[str, torch.Tensor], a
             for name, p in state.model.named_parameters():
                 average[name].lerp_(p, 1 - min(AVERAGE_DECAY, (state.step + 1) / (state.step + 10)))
         if state.step % 10 == 0:
-            line = {"step": state.step, "loss": round(float(np.mean(losses)), 4), "norm": round(report.grad_norm, 3), "tokens_per_second": round(report.computed_tokens / report.seconds), "minutes": round((time.monotonic() - started) / 60, 2)}
+            line = {
+                "step": state.step,
+                "loss": round(float(np.mean(losses)), 4),
+                "norm": round(report.grad_norm, 3),
+                "tokens_per_second": round(report.computed_tokens / report.seconds),
+                "minutes": round((time.monotonic() - started) / 60, 2),
+            }
             if state.step % 200 == 0:
                 line["valid"] = round(held_out_loss(state, valid, args.width, 64), 4)
                 line["valid_chat"] = round(held_out_loss(state, chat, args.width, 64), 4)

@@ -112,9 +112,7 @@ class DialogueForms:
         style = any_style(rng)
         return {key: style_label(rng.choice(names[key]) if rng.random() < 0.6 else names[key][0], style) for key in chosen}
 
-    def _classification(
-        self, kind: str, pool: dict[str, list[str]], names: dict[str, tuple[str, ...]], rng: random.Random
-    ) -> Exercise:
+    def _classification(self, kind: str, pool: dict[str, list[str]], names: dict[str, tuple[str, ...]], rng: random.Random) -> Exercise:
         labels = self.label_set(names, list(pool), len(pool), rng)
         if len(labels) <= 5 and rng.random() < 0.25:  # labels that mean nothing: only the examples tell
             labels = dict(zip(labels, rng.sample(MADE_UP, len(labels)), strict=True))

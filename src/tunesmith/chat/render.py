@@ -66,7 +66,9 @@ class Renderer:
 
     def __init__(self, tokenizer: Tokenizer, *, max_tokens: int, label_texts: Mapping[str, str] | None = None) -> None:
         if tokenizer.eos_token_id is None or tokenizer.eos_token is None:
-            raise MachineError("The base's tokenizer names no end-of-sequence token: answers could never end. Set eos_token in its tokenizer_config.json.")
+            raise MachineError(
+                "The base's tokenizer names no end-of-sequence token: answers could never end. Set eos_token in its tokenizer_config.json."
+            )
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
         self.label_texts = dict(label_texts or {})
@@ -138,9 +140,19 @@ class Renderer:
         safe, _ = neutralise(self.written(text), self._pattern)
         return (*self._encode(safe), *self.end_ids)
 
-    def row(self, row: Row) -> Rendered:
-        """A row as ids and mask. Raw text (no prompt) is supervised from its second token on."""
+    def row(self, row: Row, *, whole: bool = False) -> Rendered:
+        """A row as ids and mask. Raw text (no prompt) is supervised from its second token on.
+
+        Args:
+            row: the row.
+            whole: leave raw text uncut, for whoever divides it into windows.
+
+        Raises:
+            DataError: the answer alone, or the prompt with it, can't be made to fit.
+        """
         answer, broken = self.answer(row.answer), neutralise(self.written(row.answer), self._pattern)[1]
+        if not row.prompt and whole:
+            return Rendered(row.id, answer, 0, 0, broken)
         if not row.prompt:
             return Rendered(row.id, answer[: self.max_tokens], 0, max(0, len(answer) - self.max_tokens), broken)
         if len(answer) >= self.max_tokens:

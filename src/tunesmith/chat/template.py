@@ -65,9 +65,13 @@ def render_text(source: str, messages: Sequence[Message], *, generation: bool, t
         for part in template.generate(messages=as_dicts, add_generation_prompt=generation, **tokens):
             size += len(part)
             if size > MOST_CHARACTERS or time.monotonic() > deadline:
-                raise DataError(f"The chat template wrote over {MOST_CHARACTERS:,} characters or took over {MOST_SECONDS:g} s: it is stopped.")
+                raise DataError(
+                    f"The chat template wrote over {MOST_CHARACTERS:,} characters or took over {MOST_SECONDS:g} s: it is stopped."
+                )
             parts.append(part)
     except TemplateError as error:
         roles = ", ".join(message.role for message in messages)
-        raise DataError(f"The model's chat template refuses messages with roles {roles}: {error}. Change the roles, or the base.") from error
+        raise DataError(
+            f"The model's chat template refuses messages with roles {roles}: {error}. Change the roles, or the base."
+        ) from error
     return "".join(parts)

@@ -139,5 +139,7 @@ def only_one(lock: Path, what: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise BusyError(f"{what} is in use by another process: wait for it to end, or stop it, then run the same command again.") from error
+            raise BusyError(
+                f"{what} is in use by another process: wait for it to end, or stop it, then run the same command again."
+            ) from error
         yield

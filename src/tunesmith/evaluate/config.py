@@ -8,9 +8,9 @@ from tunesmith.section import Section
 class EvaluateConfig(Section):
     """How the fine-tuned model is compared with what it must beat."""
 
-    metrics: list[str] = []
+    metrics: list[str] = Field(default=[])
     """Names of measures, the first decides the verdict; by task where absent: accuracy and macro_f1, or exact_match, rougeL, chrf and bleu."""
-    few_shot: list[int] = [0, 1, 4, 8]
+    few_shot: list[int] = Field(default=[0, 1, 4, 8])
     """Numbers of examples tried in the base's prompt; the best on `select` is scored on test. 0 (no examples) is always scored."""
     select_rows: int = Field(default=200, gt=0)
     """At most this many `select` rows are used to choose k and the form of the prompt."""

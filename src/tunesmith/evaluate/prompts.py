@@ -86,4 +86,3 @@ def prompt_forms(
         if labels is not None:
             forms.append(PromptForm(LISTED, examples, tuple(map(written, labels)), answers))
     return forms
-

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,17 +12,34 @@ from tunesmith.chat.render import Renderer
 from tunesmith.core.errors import DataError
 from tunesmith.core.progress import Advanced, Ended, Listener, Started, silent
 from tunesmith.core.rows import Message, Row
-from tunesmith.infer.choices import probabilities, row_logps, score_choices
+from tunesmith.infer.choices import Scale, probabilities, row_logps, scales, score_choices
 from tunesmith.infer.generate import generate
 from tunesmith.infer.head import label_probabilities
 from tunesmith.models.adapt import Classifier
 from tunesmith.score.prediction import Prediction
-from tunesmith.tree.plan import answer_only
+from tunesmith.tree.plan import Floats, answer_only
 
 ROWS_AT_ONCE = 128
 """Rows answered between two reports of progress; sorted, so that neighbours share their prompts."""
 
 Messages = Callable[[Row], tuple[Message, ...]]
+
+
+Answer = tuple[str, float | None, int]
+"""Answer, confidence and answer tokens."""
+
+
+def _prediction(row: Row, answer: Answer, prompt_tokens: int, seconds: float) -> Prediction:
+    text, confidence, tokens = answer
+    return Prediction(
+        row_id=row.id,
+        reference=row.answer,
+        answer=text,
+        confidence=confidence,
+        prompt_tokens=prompt_tokens,
+        answer_tokens=tokens,
+        seconds=seconds,
+    )
 
 
 def own_prompt(row: Row) -> tuple[Message, ...]:
@@ -41,6 +58,8 @@ class Answerer:
     """The label set, for classification; None: answers are generated."""
     max_new_tokens: int = 128
     precision: str = "fp32"
+    scale: Scale | None = None
+    """How the scores of labels are made comparable; None: sums of log-probabilities, as the model was trained."""
 
     def prompt_length(self, rows: Sequence[Row], messages: Messages = own_prompt) -> int:
         """Tokens of the longest prompt, before any cutting; DataError where it can't be rendered."""
@@ -64,18 +83,10 @@ class Answerer:
             chosen = order[start : start + ROWS_AT_ONCE]
             clock = time.perf_counter()
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                made = self._answer_some([rows[index] for index in chosen], [prompts[index] for index in chosen])
+                made = self._answer_some([prompts[index] for index in chosen])
             each = (time.perf_counter() - clock) / len(chosen)
-            for index, (answer, confidence, tokens) in zip(chosen, made, strict=True):
-                answered[index] = Prediction(
-                    row_id=rows[index].id,
-                    reference=rows[index].answer,
-                    answer=answer,
-                    confidence=confidence,
-                    prompt_tokens=len(prompts[index]),
-                    answer_tokens=tokens,
-                    seconds=each,
-                )
+            for index, one in zip(chosen, made, strict=True):
+                answered[index] = _prediction(rows[index], one, len(prompts[index]), each)
             listen(Advanced(work, len(answered)))
         predictions = [answered[index] for index in range(len(rows))]
         if self.labels is None:
@@ -83,22 +94,57 @@ class Answerer:
         listen(Ended(work, time.monotonic() - started))
         return predictions
 
+    def under_each_scale(
+        self, rows: Sequence[Row], messages: Messages, *, work: str, listen: Listener = silent
+    ) -> list[tuple["Answerer", list[Prediction]]]:
+        """Itself under each way of scaling label scores, with its answers to `rows`; the model runs once.
+
+        The scales are made from the prompts alone: no row's own answer is looked at. Generated answers have one scale.
+        """
+        if self.labels is None:
+            return [(self, self.answer(rows, messages, work=work, listen=listen))]
+        started = time.monotonic()
+        listen(Started(work, len(rows)))
+        choices = [self.renderer.answer(label) for label in self.labels]
+        prompts = [self._prompt(messages(row)) for row in rows]
+        scores_NC = score_choices(self.model, prompts, choices, device=self.device, advanced=lambda done: listen(Advanced(work, done)))
+        seconds = time.monotonic() - started
+        listen(Ended(work, seconds))
+        lengths_C = np.array([len(choice) for choice in choices], dtype=np.float64)
+        found: list[tuple[Answerer, list[Prediction]]] = []
+        for scale in scales(scores_NC, lengths_C):
+            chances_NC = probabilities(scale(scores_NC))
+            made = self._labelled(chances_NC, choices)
+            predictions = [
+                _prediction(row, one, len(prompt), seconds / len(rows)) for row, one, prompt in zip(rows, made, prompts, strict=True)
+            ]
+            found.append((replace(self, scale=scale), predictions))
+        return found
+
     def _prompt(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
-        room = max(len(self.renderer.answer(label)) for label in self.labels) if self.labels else min(self.max_new_tokens, self.renderer.max_tokens // 2)
+        room = (
+            max(len(self.renderer.answer(label)) for label in self.labels)
+            if self.labels
+            else min(self.max_new_tokens, self.renderer.max_tokens // 2)
+        )
         return self.renderer.prompt(messages, room=room).ids
 
-    def _answer_some(self, rows: Sequence[Row], prompts: Sequence[tuple[int, ...]]) -> list[tuple[str, float | None, int]]:
-        """Answer, confidence and answer tokens of some rows."""
+    def _answer_some(self, prompts: Sequence[tuple[int, ...]]) -> list[Answer]:
+        """Answers to some prompts."""
         if self.labels is None:
-            made = generate(
-                self.model, prompts, end_ids=self.renderer.end_ids, max_new_tokens=self.max_new_tokens, device=self.device
-            )
+            made = generate(self.model, prompts, end_ids=self.renderer.end_ids, max_new_tokens=self.max_new_tokens, device=self.device)
             return [(self.renderer.decode(ids), None, len(ids)) for ids in made]
         choices = [self.renderer.answer(label) for label in self.labels]
         if isinstance(self.model, Classifier):
             chances_NC = label_probabilities(self.model, prompts, device=self.device)
         else:
-            chances_NC = probabilities(score_choices(self.model, prompts, choices, device=self.device))
+            scores_NC = score_choices(self.model, prompts, choices, device=self.device)
+            chances_NC = probabilities(self.scale(scores_NC) if self.scale else scores_NC)
+        return self._labelled(chances_NC, choices)
+
+    def _labelled(self, chances_NC: Floats, choices: Sequence[Sequence[int]]) -> list[Answer]:
+        """The likeliest label of each row."""
+        assert self.labels is not None
         best = np.argmax(chances_NC, axis=1)
         return [(self.labels[c], float(chances_NC[n, c]), len(choices[c])) for n, c in enumerate(best)]
 
@@ -112,18 +158,8 @@ class Answerer:
             sequences.append(answer_only((*prompt, *reference), len(prompt)))
         sums, counts = row_logps(self.model, sequences, device=self.device)
         return [
-            Prediction(
-                row_id=p.row_id,
-                reference=p.reference,
-                answer=p.answer,
-                confidence=p.confidence,
-                prompt_tokens=p.prompt_tokens,
-                answer_tokens=p.answer_tokens,
-                seconds=p.seconds,
-                reference_logprob=float(total),
-                reference_tokens=int(count),
-            )
-            for p, total, count in zip(predictions, sums, counts, strict=True)
+            replace(prediction, reference_logprob=float(total), reference_tokens=int(count))
+            for prediction, total, count in zip(predictions, sums, counts, strict=True)
         ]
 
     def read_texts(self, rows: Sequence[Row], *, work: str = "score", listen: Listener = silent) -> list[Prediction]:
@@ -137,8 +173,6 @@ class Answerer:
         each = (time.monotonic() - started) / len(rows)
         listen(Ended(work, time.monotonic() - started))
         return [
-            Prediction(
-                row_id=row.id, reference="", answer="", seconds=each, reference_logprob=float(total), reference_tokens=int(count)
-            )
+            Prediction(row_id=row.id, reference="", answer="", seconds=each, reference_logprob=float(total), reference_tokens=int(count))
             for row, total, count in zip(rows, sums, counts, strict=True)
         ]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -60,9 +61,7 @@ def _passes(model: nn.Module, prompts: list[tuple[int, ...]], choices: Sequence[
         longest = max(len(prompt) for prompt in prompts)
         budget = shared + max(LOOK_BACK, longest - shared + len(trie.ids_N))
         return plan_choices(prompts, trie, token_budget=budget)
-    rows = [
-        Sequence_((*prompt, *choice), (0.0,) * len(prompt) + (1.0,) * len(choice)) for prompt in prompts for choice in choices
-    ]
+    rows = [Sequence_((*prompt, *choice), (0.0,) * len(prompt) + (1.0,) * len(choice)) for prompt in prompts for choice in choices]
     return plan(rows, token_budget=4096, share=False)
 
 
@@ -73,6 +72,33 @@ def _common_length(prompts: Sequence[tuple[int, ...]]) -> int:
         if left != right:
             return index
     return min(len(low), len(high))
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How scores of choices are made comparable before the best is taken; all are exact sums of log-probabilities first."""
+
+    name: str
+    divisor_C: Floats
+    offset_C: Floats
+
+    def __call__(self, scores_NC: Floats) -> Floats:
+        """Scaled scores, [N, C]."""
+        scaled: Floats = scores_NC / self.divisor_C - self.offset_C
+        return scaled
+
+
+def scales(scores_NC: Floats, lengths_C: Floats) -> list[Scale]:
+    """The ways to scale, from scores on rows whose answers are not looked at.
+
+    `sum`: as it is. `per token`: divided by each choice's tokens, so that long choices are not held back. `less prior`:
+    less what each choice gets on average over the rows, so that a choice that is merely common in the model's world
+    does not win (batch calibration: Zhou et al., 2023).
+    """
+    ones, zeros = np.ones_like(lengths_C), np.zeros_like(lengths_C)
+    logs_NC = np.log(np.maximum(probabilities(scores_NC), 1e-30))
+    prior_C = logs_NC.mean(axis=0)
+    return [Scale("sum", ones, zeros), Scale("per token", lengths_C, zeros), Scale("less prior", ones, prior_C)]
 
 
 def probabilities(scores_NC: Floats) -> Floats:

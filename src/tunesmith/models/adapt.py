@@ -90,7 +90,9 @@ def _with_lora(model: nn.Module, config: MethodConfig) -> nn.Module:
         return wrapped
     except ValueError as error:
         names = sorted({name.rsplit(".", 1)[-1] for name, module in model.named_modules() if isinstance(module, nn.Linear)})
-        raise RecipeError(f"method.targets {config.targets!r} name no layer of this model. Its linear layers: {', '.join(names)}.") from error
+        raise RecipeError(
+            f"method.targets {config.targets!r} name no layer of this model. Its linear layers: {', '.join(names)}."
+        ) from error
 
 
 def set_dropout(model: nn.Module, rate: float) -> bool:

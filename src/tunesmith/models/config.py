@@ -14,7 +14,7 @@ class BaseConfig(Section):
     """`embedded`, a local folder in the Hugging Face format, or a hub id such as `Qwen/Qwen3-0.6B`."""
     revision: str | None = None
     """A hub revision: branch, tag or commit."""
-    remote_code: list[str] = []
+    remote_code: list[str] = Field(default=[])
     """Names of bases whose own Python code may run. Empty: none may."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type the weights are held in."""

@@ -99,7 +99,7 @@ def _masks(model: PreTrainedModel, tensors: PassTensors) -> Any:
     made = {
         kind: tree_mask(tensors.ends_T, tensors.positions_BT[0], window, dtype) for kind, window in _layer_windows(model.config).items()
     }
-    return made["only"] if "only" in made else made
+    return made.get("only", made)
 
 
 def hidden_states(model: torch.nn.Module, tensors: PassTensors) -> Tensor:

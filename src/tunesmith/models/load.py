@@ -44,7 +44,9 @@ def resolve_base(config: BaseConfig) -> str:
     if folder.is_dir():
         return str(folder)
     if folder.exists() or looks_local:
-        raise RecipeError(f"base.path {config.path!r} is not a folder with a model: give a folder with config.json and *.safetensors, or a hub id.")
+        raise RecipeError(
+            f"base.path {config.path!r} is not a folder with a model: give a folder with config.json and *.safetensors, or a hub id."
+        )
     return config.path
 
 
@@ -75,9 +77,13 @@ def _from_hub(config: BaseConfig, load: Any) -> Any:
         first = text.strip().splitlines()[0][:200] if text.strip() else type(error).__name__
         local = Path(resolve_base(config)).is_dir()
         if "trust_remote_code" in text:
-            raise RecipeError(f"Base {config.path!r} wants to run its own code. If you trust it, name it in base.remote_code; else take another base.") from error
+            raise RecipeError(
+                f"Base {config.path!r} wants to run its own code. If you trust it, name it in base.remote_code; else take another base."
+            ) from error
         if "safetensors" in text.lower() or "pytorch_model" in text or "TF2.0" in text:
-            raise MachineError(f"Base {config.path!r} has no safetensors weights, the only kind read here (pickles can run code): convert it first, or take another base.") from error
+            raise MachineError(
+                f"Base {config.path!r} has no safetensors weights, the only kind read here (pickles can run code): convert it first, or take another base."
+            ) from error
         if local:
             raise MachineError(f"Base folder {config.path!r} can't be loaded: {first}") from error
         raise MachineError(

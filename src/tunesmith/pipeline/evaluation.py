@@ -47,53 +47,69 @@ def answerer(model: nn.Module, renderer: Renderer, sides: Sides, recipe: Recipe)
 
 
 @dataclass(frozen=True, slots=True)
+class Prompted:
+    """The base with one way of prompting it, and how good that was on `select`."""
+
+    base: Answerer
+    form: PromptForm
+    value: float
+
+    @property
+    def name(self) -> str:
+        """The form, and how label scores are scaled where that is not the plain sum."""
+        scale = self.base.scale
+        return self.form.name + (f", {scale.name}" if scale is not None and scale.name != "sum" else "")
+
+    @property
+    def cost(self) -> tuple[int, bool, bool]:
+        """What decides between equals: fewer examples, no list, no scaling."""
+        return (self.form.k, self.form.name == LISTED, self.name != self.form.name)
+
+
+@dataclass(frozen=True, slots=True)
 class Chosen:
     """The prompts of the base that go to the test set."""
 
-    zero: PromptForm
-    few: PromptForm | None
+    zero: "Prompted"
+    few: "Prompted | None"
     piece: dict[str, Any]
     """The `few_shot` piece of report.json."""
 
 
 def choose_prompts(base: Answerer, sides: Sides, recipe: Recipe, metrics: Sequence[str], listen: Listener) -> Chosen:
-    """Try each form and k on `select`; the best without examples and the best with them go on.
+    """Try each form, k and scale on `select`; the best without examples and the best with them go on.
 
     Forms whose longest prompt would leave no room within the context are left out, and named.
     """
     if sides.task == "text":
-        return Chosen(PromptForm(PLAIN), None, {"k": 0, "form": PLAIN, "tried": [], "rows": 0})
+        return Chosen(Prompted(base, PromptForm(PLAIN), 0.0), None, {"k": 0, "form": PLAIN, "tried": [], "rows": 0})
     rows = list(sides.select[: recipe.evaluate.select_rows])
-    tried: list[tuple[float, PromptForm]] = []
-    entries: list[dict[str, Any]] = []
+    best: list[Prompted] = []
     written = base.renderer.written
     for form in prompt_forms(sides.train, recipe.evaluate.few_shot, sides.labels, written=written, seed=recipe.seed):
         if not _fits(base, form, [*rows, *sides.test]):
             listen(Said(f"{form.k} examples ({form.name}) pass the base's context of {base.renderer.max_tokens} tokens: left out."))
             continue
-        predictions = base.answer(rows, form.messages, work=f"choose the base's prompt: k = {form.k}, {form.name}", listen=listen)
-        value = values(predictions, metrics[:1])[metrics[0]]
-        if value is None:
-            continue
-        tried.append((value, form))
-        entries.append({"k": form.k, "form": form.name, "value": value})
-    if not any(form.k == 0 for _, form in tried):
+        scored = base.under_each_scale(rows, form.messages, work=f"choose the base's prompt: k = {form.k}, {form.name}", listen=listen)
+        found = [(one, values(predictions, metrics[:1])[metrics[0]]) for one, predictions in scored]
+        best.append(_best([Prompted(one, form, value) for one, value in found if value is not None], metrics[0]))
+    zeros = [one for one in best if one.form.k == 0]
+    if not zeros:
         raise DataError("No prompt of the base fits its context, even without examples: shorten data.instruction, or take another base.")
-    zero = _best([item for item in tried if item[1].k == 0], metrics[0])
-    shots = [item for item in tried if item[1].k > 0]
+    shots = [one for one in best if one.form.k > 0]
     few = _best(shots, metrics[0]) if shots else None
-    best = few or zero
-    return Chosen(zero, few, {"k": best.k, "form": best.name, "tried": entries, "rows": len(rows)})
+    shown = few or _best(zeros, metrics[0])
+    tried = [{"k": one.form.k, "form": one.name, "value": one.value} for one in best]
+    return Chosen(_best(zeros, metrics[0]), few, {"k": shown.form.k, "form": shown.name, "tried": tried, "rows": len(rows)})
 
 
-def _best(tried: Sequence[tuple[float, PromptForm]], metric: str) -> PromptForm:
-    """The best value; the shorter prompt where they tie."""
-    value, form = tried[0]
-    for other, candidate in tried[1:]:
-        shorter = (candidate.k, candidate.name == LISTED) < (form.k, form.name == LISTED)
-        if better(metric, other, value) or (other == value and shorter):
-            value, form = other, candidate
-    return form
+def _best(tried: Sequence[Prompted], metric: str) -> Prompted:
+    """The best value; the cheaper way where they tie."""
+    found = tried[0]
+    for candidate in tried[1:]:
+        if better(metric, candidate.value, found.value) or (candidate.value == found.value and candidate.cost < found.cost):
+            found = candidate
+    return found
 
 
 def _fits(base: Answerer, form: PromptForm, rows: Sequence[Row]) -> bool:
@@ -122,10 +138,10 @@ def score_baselines(
     base = make_base()
     chosen = choose_prompts(base, sides, recipe, metrics, listen)
 
-    def answers(form: PromptForm, work: str) -> list[Prediction]:
+    def answers(one: Prompted, work: str) -> list[Prediction]:
         if sides.task == "text":
             return base.read_texts(sides.test, work=work, listen=listen)
-        return base.answer(sides.test, form.messages, work=work, listen=listen)
+        return one.base.answer(sides.test, one.form.messages, work=work, listen=listen)
 
     saved(folder / "zero-shot.jsonl", lambda: answers(chosen.zero, "score zero-shot on test"))
     few = chosen.few
@@ -138,7 +154,7 @@ def score_baselines(
 
 def systems_of(folder: Path, tuned: Path, few_shot: dict[str, Any]) -> list[System]:
     """Every system scored, in the order of the report."""
-    listed = " and the labels listed" if few_shot["form"] == LISTED else ""
+    listed = ", labels listed" if few_shot["form"].startswith(LISTED) else ""
     names: dict[str, tuple[str, Literal["baseline", "floor"]]] = {
         "zero-shot": ("Base, zero-shot", "baseline"),
         "few-shot": (f"Base, few-shot (k = {few_shot['k']}{listed})", "baseline"),
@@ -183,4 +199,3 @@ def errors_to_read(predictions: Sequence[Prediction], rows: Sequence[Row], most:
         }
         for p in wrong[:most]
     ]
-

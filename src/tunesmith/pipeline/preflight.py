@@ -39,7 +39,12 @@ class CheckReport:
 
 
 def preflight(
-    sides: Mapping[str, Sequence[Row]], renderer: Renderer, recipe: Recipe, labels: tuple[str, ...] | None, context: int, pretrained_tokens: int
+    sides: Mapping[str, Sequence[Row]],
+    renderer: Renderer,
+    recipe: Recipe,
+    labels: tuple[str, ...] | None,
+    context: int,
+    pretrained_tokens: int,
 ) -> CheckReport:
     """Look at every training row and at the template.
 
@@ -68,7 +73,9 @@ def preflight(
             f"train.truncate_share {recipe.train.truncate_share:g}: raise train.max_tokens, shorten the rows, or raise the share."
         )
     elif cut:
-        warnings.append(f"{len(cut)} of {len(rendered)} training rows lose the start of their prompt: longer than {renderer.max_tokens} tokens.")
+        warnings.append(
+            f"{len(cut)} of {len(rendered)} training rows lose the start of their prompt: longer than {renderer.max_tokens} tokens."
+        )
     broken = sum(1 for item in rendered if item.neutralised)
     if broken:
         warnings.append(f"{broken} training rows hold control strings such as <|im_end|>: neutralised, they stay text.")
@@ -97,7 +104,7 @@ def _render(rows: Sequence[Row], renderer: Renderer, problems: list[str]) -> lis
     refused: list[str] = []
     for row in rows:
         try:
-            rendered.append(renderer.row(row))
+            rendered.append(renderer.row(row, whole=True))
         except DataError as error:
             refused.append(str(error))
     if refused:
@@ -108,7 +115,9 @@ def _render(rows: Sequence[Row], renderer: Renderer, problems: list[str]) -> lis
 def _check_masks(rendered: Sequence[Rendered], problems: list[str]) -> None:
     empty = [item for item in rendered if len(item.ids) - max(1, item.answer_start) < 1]
     if empty:
-        problems.append(f"{len(empty)} training rows have no supervised token (the first is {empty[0].row_id}): they would teach nothing. Drop them.")
+        problems.append(
+            f"{len(empty)} training rows have no supervised token (the first is {empty[0].row_id}): they would teach nothing. Drop them."
+        )
     bare = [item for item in rendered if item.answer_start and len(item.answer_ids) == 1]
     if bare:
         problems.append(f"{len(bare)} training rows have an empty answer (the first is {bare[0].row_id}): fill or drop them.")
@@ -116,7 +125,9 @@ def _check_masks(rendered: Sequence[Rendered], problems: list[str]) -> None:
 
 def _check_end(renderer: Renderer, vocabulary: int, problems: list[str], notes: list[str]) -> None:
     if any(token >= vocabulary for token in renderer.end_ids):
-        problems.append(f"The end-of-answer token {renderer.end_ids} lies outside the base's {vocabulary} embeddings: the tokenizer is not this model's.")
+        problems.append(
+            f"The end-of-answer token {renderer.end_ids} lies outside the base's {vocabulary} embeddings: the tokenizer is not this model's."
+        )
     if not renderer.has_own_template:
         notes.append("The base has no chat template of its own: a plain one is used (User: / Assistant:), and is saved with the model.")
 
@@ -144,7 +155,9 @@ def _check_template(rows: Sequence[Row], renderer: Renderer, problems: list[str]
         apart = [*encode(at_inference, add_special_tokens=False), *encode(row.answer, add_special_tokens=False)]
         joined += together != apart
     if joined:
-        warnings.append(f"{joined} of the first {PROBED} rows tokenise otherwise when prompt and answer are joined first; here they are always tokenised apart.")
+        warnings.append(
+            f"{joined} of the first {PROBED} rows tokenise otherwise when prompt and answer are joined first; here they are always tokenised apart."
+        )
 
 
 def _check_labels(sides: Mapping[str, Sequence[Row]], labels: tuple[str, ...] | None, problems: list[str], warnings: list[str]) -> None:
@@ -170,7 +183,9 @@ def _check_leaks(sides: Mapping[str, Sequence[Row]], problems: list[str]) -> Non
     trained = {key(row) for row in sides["train"]}
     leaked = [row for row in sides["test"] if key(row) in trained]
     if leaked:
-        problems.append(f"{len(leaked)} test rows also stand in train (the first is {leaked[0].id}): the score would be memory. Drop them from one side.")
+        problems.append(
+            f"{len(leaked)} test rows also stand in train (the first is {leaked[0].id}): the score would be memory. Drop them from one side."
+        )
 
 
 def show_row(item: Rendered, renderer: Renderer) -> RenderedRow:

@@ -35,7 +35,7 @@ from tunesmith.recipe import Recipe, dump_recipe
 from tunesmith.report.card import write_card
 
 TRAIN_VERSION = 1
-BASELINES_VERSION = 1
+BASELINES_VERSION = 2
 OPENINGS_BEFORE_WARNING = 10
 
 
@@ -250,7 +250,9 @@ class Execution:
         )
         warnings = [*check.warnings]
         if openings >= OPENINGS_BEFORE_WARNING:
-            warnings.append(f"This test set has been opened by {openings} rounds: what is chosen by it no longer holds on new rows. Get fresh test rows.")
+            warnings.append(
+                f"This test set has been opened by {openings} rounds: what is chosen by it no longer holds on new rows. Get fresh test rows."
+            )
         hashes = {
             "recipe": recipe.identity(),
             "dataset": bench.dataset.id,
@@ -274,7 +276,9 @@ class Execution:
             "few_shot": few_shot if few_shot["tried"] else None,
             "data": data_report(bench.dataset) | {"truncated": check.facts["truncated"], "test_openings": openings},
             "training": read_json(self.folder / "training.json"),
-            "errors": errors_to_read(systems[-1].predictions, bench.sides["test"], recipe.evaluate.errors_shown) if bench.dataset.task != "text" else [],
+            "errors": errors_to_read(systems[-1].predictions, bench.sides["test"], recipe.evaluate.errors_shown)
+            if bench.dataset.task != "text"
+            else [],
             "recipe": dump_recipe(recipe),
             "environment": environment(),
             "hashes": hashes,
@@ -343,5 +347,3 @@ def start_folder(folder: Path, recipe: Recipe) -> None:
     make_folder(folder)
     if not (folder / "recipe.yaml").exists():
         write_text(folder / "recipe.yaml", dump_recipe(recipe))
-
-

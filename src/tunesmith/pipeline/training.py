@@ -88,15 +88,13 @@ def decide(recipe: Recipe, base: Base, task: str, listen: Listener) -> Decisions
         listen(Said(f"Prompts are not shared between rows: {why}; rows are padded instead."))
     rate = recipe.train.learning_rate or default_learning_rate(method, parameters, recipe.method.head)
     precision = recipe.train.precision or ("bf16" if device.type == "cuda" else "fp32")
-    return Decisions(
-        method, objective_name(recipe, task), rate, precision, recipe.train.threads or cores_here(), share, device.type
-    )
+    return Decisions(method, objective_name(recipe, task), rate, precision, recipe.train.threads or cores_here(), share, device.type)
 
 
 def make_examples(rows: Sequence[Row], renderer: Renderer, recipe: Recipe, material: Material, objective_: str) -> list[Example]:
     """Rows as the loop takes them."""
-    rendered = [renderer.row(row) for row in rows]
-    if objective_ == "text":
+    rendered = [renderer.row(row, whole=True) for row in rows]
+    if objective_ == "text" or material.task == "text":
         return text_examples(rendered, max_tokens=renderer.max_tokens, weight_by=recipe.train.weight_by)
     if objective_ == "class":
         assert material.labels is not None

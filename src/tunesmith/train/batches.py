@@ -1,5 +1,6 @@
 """Which rows make up which step, and how a step is laid out. A pure function of the seed, so that it can be continued anywhere."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ def lay_out(examples: Sequence[Example], config: TrainConfig, *, share: bool) ->
     parts = min(config.accumulate or 1, len(examples))
     bounds = [round(part * len(examples) / parts) for part in range(parts + 1)]
     batches: list[Batch] = []
-    for low, high in zip(bounds, bounds[1:], strict=False):
+    for low, high in itertools.pairwise(bounds):
         part = examples[low:high]
         heads = bool(part) and part[0].label is not None
         for planned in plan([item.sequence for item in part], token_budget=config.token_budget, share=share and not heads):

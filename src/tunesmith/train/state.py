@@ -105,9 +105,7 @@ class TrainState:
         else:
             progress.stale += 1
         if stopping.patience is not None and progress.stale >= stopping.patience:
-            progress.stopped = (
-                f"validation loss had not fallen for {progress.stale} evaluations: stopped at step {self.step}, keeping step {progress.best_step}"
-            )
+            progress.stopped = f"validation loss had not fallen for {progress.stale} evaluations: stopped at step {self.step}, keeping step {progress.best_step}"
         return better
 
     def tensors(self) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ through the layers, and pairs of tokens through attention.
 Letters: T tokens of a flat row, B rows side by side, S supervised tokens, P distinct places predicted from.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -104,7 +105,7 @@ def plan(rows: Sequence[Sequence_], *, token_budget: int, share: bool = True, al
         raise ValueError("an empty row can't be laid out")
     order = sorted(range(len(rows)), key=lambda index: rows[index].ids)
     fresh = [len(rows[order[0]].ids)]
-    for before, index in zip(order, order[1:], strict=False):
+    for before, index in itertools.pairwise(order):
         fresh.append(len(rows[index].ids) - shared_length(rows[before].ids, rows[index].ids))
     plain = _plain_groups(rows, token_budget)
     if share or always:
@@ -119,7 +120,7 @@ def _tree_work(rows: Sequence[Sequence_], groups: list[list[int]]) -> float:
     work = 0.0
     for group in groups:
         tokens = len(rows[group[0]].ids)
-        for before, index in zip(group, group[1:], strict=False):
+        for before, index in itertools.pairwise(group):
             tokens += len(rows[index].ids) - shared_length(rows[before].ids, rows[index].ids)
         work += tokens + 2 * tokens * tokens / PAIRS_A_TOKEN
     return work
