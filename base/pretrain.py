@@ -248,8 +248,15 @@ def run(state: TrainState, feed: WindowFeed, average: dict[str, torch.Tensor], a
     if args.decay_steps:
         final = {name: p.detach() for name, p in state.model.named_parameters()}
         export(state, final, args.corpus / "tokenizer", args.out / "model")
-        whole = held_out_loss(state, valid, args.width, 10**6)
-        print(json.dumps({"step": state.step, "valid": whole, "valid_perplexity": math.exp(whole)}), flush=True)
+        result = {
+            "step": state.step,
+            "tokens": state.step * args.batch_tokens,
+            "parameters": sum(p.numel() for p in state.model.parameters()),
+            "valid": held_out_loss(state, valid, args.width, 10**6),
+            "valid_chat": held_out_loss(state, chat, args.width, 10**6),
+        }
+        write_json(args.out / "result.json", result)
+        print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

@@ -76,5 +76,6 @@ def build(name: str, *, dtype: torch.dtype = torch.float32, dropout: float = 0.0
     family: Any = getattr(transformers, f"{kind}TextConfig" if kind == "Gemma3" else f"{kind}Config")
     config = family(**values, **rates)
     torch.manual_seed(7)
-    made: PreTrainedModel = getattr(transformers, f"{kind}ForCausalLM")._from_config(config)
+    family = getattr(transformers, "GPT2LMHeadModel" if kind == "GPT2" else f"{kind}ForCausalLM")
+    made: PreTrainedModel = family._from_config(config)
     return made.to(dtype).eval()

@@ -86,7 +86,7 @@ class Renderer:
             text = self.text([Message("user", "q"), Message("assistant", probe)], generation=False)
         except DataError:
             return (int(self.tokenizer.eos_token_id or 0),)
-        after = text[text.rfind(probe) + len(probe) :]
+        after = text[text.rfind(probe) + len(probe) :] if probe in text else ""
         ids = self.tokenizer.encode(after, add_special_tokens=False)
         if ids and ids[0] in self.added.values():
             return (ids[0],)
@@ -113,8 +113,9 @@ class Renderer:
         safe, broken = [], 0
         for message in messages:
             content, count = neutralise(message.content, self._pattern)
-            safe.append(Message(message.role, content))
-            broken += count
+            role, others = neutralise(message.role, self._pattern)  # templates write it between their own markers
+            safe.append(Message(role, content))
+            broken += count + others
         ids = self._encode(self.text(safe, generation=True))
         excess, cut = len(ids) - (self.max_tokens - room), 0
         while excess > 0:
@@ -125,7 +126,8 @@ class Renderer:
                     f"A prompt of {len(ids)} tokens leaves no room for {room} tokens of answer within {self.max_tokens}: "
                     "raise train.max_tokens, shorten the instruction, or drop the row."
                 )
-            safe[longest] = replace(safe[longest], content=self.tokenizer.decode(content_ids[excess:], skip_special_tokens=False))
+            kept = str(self.tokenizer.decode(content_ids[excess:], skip_special_tokens=False))
+            safe[longest] = replace(safe[longest], content=kept.lstrip("\ufffd"))  # a character cut through its bytes goes whole
             cut += excess
             ids = self._encode(self.text(safe, generation=True))
             excess = len(ids) - (self.max_tokens - room)

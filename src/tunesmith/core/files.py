@@ -95,6 +95,22 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def mend_folder(path: Path) -> None:
+    """Put back a folder whose replacement was cut short between its two renames, and remove what killed writers left beside it.
+
+    Only its one writer may call this.
+    """
+    if not path.parent.is_dir():
+        return
+    left = [item for item in path.parent.iterdir() if item.name.startswith(f".{path.name}.") and item.suffix in (".part", ".old")]
+    with explained(path):
+        for old in [item for item in left if item.suffix == ".old"]:
+            if not path.exists():
+                old.replace(path)
+    for item in left:
+        shutil.rmtree(item, ignore_errors=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole (UTF-8)."""
     with whole_file(path) as temporary:
@@ -122,20 +138,26 @@ def write_jsonl(path: Path, values: Iterable[Any]) -> None:
 
 
 def read_jsonl(path: Path) -> Iterator[Any]:
-    """Yield one JSON value a line; MachineError names a damaged line."""
-    with explained(path), path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise MachineError(f"{path}:{number} is damaged: {error}.") from error
+    """Yield one JSON value a line; MachineError names a file that is missing or a damaged line."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    value = json.loads(line)
+                except ValueError as error:
+                    raise MachineError(f"{path}:{number} is damaged: {error}.") from error
+                yield value
+    except (OSError, UnicodeDecodeError) as error:
+        raise MachineError(f"{path} can't be read: {error}.") from error
 
 
 @contextmanager
 def only_one(lock: Path, what: str) -> Iterator[None]:
     """Hold an exclusive lock on a file while inside; BusyError where another process holds it. Freed by the kernel on any death."""
     make_folder(lock.parent)
-    with explained(lock), lock.open("w") as file:
+    with explained(lock):
+        file = lock.open("w")
+    with file:  # what fails inside is not the lock's to explain
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

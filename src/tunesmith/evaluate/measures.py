@@ -36,16 +36,20 @@ def resolve(task: Task, names: Sequence[str] = (), *, answers: Sequence[str] = (
             which long free text never reaches. Never pass answers of test rows: what decides is chosen before them.
 
     Raises:
-        RecipeError: an unknown name, or labels' measures on a task without labels.
+        RecipeError: an unknown name, or a measure that the task has nothing for.
     """
     for name in names:
         if name not in NAMES:
             raise RecipeError(f"evaluate.metrics: no measure is called {name!r}.{did_you_mean(name, NAMES)}")
+        if task is Task.TEXT and name != "perplexity":
+            raise RecipeError(f"evaluate.metrics: {name} compares answers, and the task is text, which has none: take perplexity.")
         if name in _LABELS and task is not Task.CLASSIFY:
             raise RecipeError(
                 f"evaluate.metrics: {name} counts labels, and the task is {task.value}: "
                 f"take from {', '.join(_TEXTS)}, or set data.task to classify."
             )
+    if task is Task.CLASSIFY and names and names[0] == "perplexity":
+        raise RecipeError("evaluate.metrics: perplexity is not known of labels, so it can't decide: put another measure first.")
     if names:
         return tuple(dict.fromkeys(names))
     if task is Task.CLASSIFY:

@@ -37,6 +37,8 @@ def score_choices(
     Returns:
         [N, C] natural log-probabilities.
     """
+    if not prompts:
+        return np.zeros((0, len(choices)))
     distinct = {tuple(prompt): 0 for prompt in prompts}
     unique = list(distinct)
     for index, prompt in enumerate(unique):

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import GenerationConfig
 
 from tunesmith.models.forward import inner
 
@@ -32,6 +33,22 @@ def generate(
         advanced: told how many prompts are done.
     """
     language_model: Any = inner(model)
+    own, language_model.generation_config = language_model.generation_config, GenerationConfig()  # a base may bring penalties of its own
+    try:
+        return _generate(language_model, prompts, tuple(end_ids), max_new_tokens, device, batch_tokens, advanced)
+    finally:
+        language_model.generation_config = own
+
+
+def _generate(
+    language_model: Any,
+    prompts: Sequence[Sequence[int]],
+    end_ids: tuple[int, ...],
+    max_new_tokens: int,
+    device: torch.device,
+    batch_tokens: int,
+    advanced: Callable[[int], None],
+) -> list[list[int]]:
     pad = end_ids[0]
     out: list[list[int]] = [[] for _ in prompts]
     done = 0

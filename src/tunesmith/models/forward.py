@@ -18,8 +18,14 @@ from tunesmith.tree.plan import Pass
 LOGITS_AT_ONCE = 2**24
 """Most logits held at a time: 64 MiB in float32."""
 
-_NO_TREE = frozenset({"falcon", "bloom", "mpt", "mamba", "mamba2", "rwkv", "recurrent_gemma", "jamba", "xlnet"})
-"""Architectures whose positions are not position ids (ALiBi) or that are recurrent: rows stay apart."""
+_TREES = frozenset(
+    {
+        "cohere", "cohere2", "gemma", "gemma2", "gemma3_text", "gpt2", "gpt_neox", "granite", "llama", "mistral", "mixtral", "olmo",
+        "olmo2", "olmo3", "phi", "phi3", "qwen2", "qwen3", "qwen3_moe", "smollm3", "stablelm", "starcoder2",
+    }
+)  # fmt: skip
+"""Architectures shown exact under a mask and positions of our own (tests/invariants/test_packed_equals_padded.py). Of the
+others, rows stay apart: positions may not be position ids (ALiBi), or a layer may be recurrent, or look by another rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +69,16 @@ def inner(model: torch.nn.Module) -> PreTrainedModel:
 
 def takes_tree(model: torch.nn.Module) -> bool:
     """Whether this architecture is exact under a mask and positions of our own."""
-    config = inner(model).config
-    return config.model_type not in _NO_TREE and not getattr(config, "alibi", False)
+    return inner(model).config.model_type in _TREES
 
 
 def _layer_windows(config: Any) -> dict[str, int | None]:
-    """Attention window by layer type; None: the layer sees everything before it."""
+    """Attention window by layer type, or of every layer under `only`; None: the layer sees everything before it."""
     window = getattr(config, "sliding_window", None)
     kinds = getattr(config, "layer_types", None)
     if kinds:
         return {kind: (window if kind == "sliding_attention" else None) for kind in dict.fromkeys(kinds)}
-    if window and getattr(config, "use_sliding_window", True) and config.model_type in {"mistral", "phi3", "mixtral", "starcoder2"}:
-        return {"only": window}
-    return {"only": None}
+    return {"only": window}
 
 
 def tree_mask(ends_T: Tensor, depths_T: Tensor, window: int | None, dtype: torch.dtype) -> Tensor:

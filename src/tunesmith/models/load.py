@@ -1,11 +1,13 @@
 """Bases: from the package, a folder or a hub. safetensors only; a base's own code runs only where the recipe names it."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import constants
+from huggingface_hub.utils import get_session
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
@@ -60,19 +62,30 @@ def base_hash(config: BaseConfig) -> str:
     shape = {"dtype": config.dtype, "random": config.random_weights}
     if Path(source).is_dir():
         return digest([digest_folder(Path(source), ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")), shape])
-    loaded = _from_hub(config, lambda: AutoConfig.from_pretrained(source, revision=config.revision, trust_remote_code=_trusts(config)))
+    loaded = _from_hub(config, lambda: AutoConfig.from_pretrained(source, **_options(config, source)))
     return digest([source, getattr(loaded, "_commit_hash", None) or config.revision or "main", shape])
 
 
-def _trusts(config: BaseConfig) -> bool:
-    return config.path in config.remote_code
+def _options(config: BaseConfig, source: str) -> dict[str, Any]:
+    """What every loader is told. Where the hub does not answer, only its local copies are looked for."""
+    known = {"revision": config.revision, "trust_remote_code": config.path in config.remote_code}
+    return known if Path(source).is_dir() else known | {"local_files_only": not _hub_answers()}
+
+
+def _hub_answers() -> bool:
+    """One quick try: the loaders by themselves would try for half a minute before they say that there is no network."""
+    try:
+        get_session().head(constants.ENDPOINT, timeout=5.0)
+    except Exception:  # whatever kind of error the hub's HTTP library of the day raises
+        return False
+    return True
 
 
 def _from_hub(config: BaseConfig, load: Any) -> Any:
     """Call a Hugging Face loader; say in one line what keeps it from working."""
     try:
         return load()
-    except (OSError, ValueError, KeyError, RuntimeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         text = str(error)
         first = text.strip().splitlines()[0][:200] if text.strip() else type(error).__name__
         local = Path(resolve_base(config)).is_dir()
@@ -80,6 +93,8 @@ def _from_hub(config: BaseConfig, load: Any) -> Any:
             raise RecipeError(
                 f"Base {config.path!r} wants to run its own code. If you trust it, name it in base.remote_code; else take another base."
             ) from error
+        if isinstance(error, SafetensorError):
+            raise MachineError(f"The weights of base {config.path!r} are damaged ({first}): download or copy them again.") from error
         if "safetensors" in text.lower() or "pytorch_model" in text or "TF2.0" in text:
             raise MachineError(
                 f"Base {config.path!r} has no safetensors weights, the only kind read here (pickles can run code): convert it first, or take another base."
@@ -99,19 +114,19 @@ def load_base(config: BaseConfig, *, seed: int = 0) -> Base:
         RecipeError: the path is wrong, or the base wants to run its own code.
         MachineError: the hub is out of reach, or the files are damaged or not safetensors.
     """
-    source, trust = resolve_base(config), _trusts(config)
-    options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": trust}
+    source = resolve_base(config)
+    options = _options(config, source)
     tokenizer = _from_hub(config, lambda: AutoTokenizer.from_pretrained(source, **options))
     if config.random_weights:
         shape = _from_hub(config, lambda: AutoConfig.from_pretrained(source, **options))
         torch.manual_seed(seed)
         build: Any = AutoModelForCausalLM.from_config
-        model = build(shape, trust_remote_code=trust).to(_DTYPES[config.dtype])
+        model = build(shape, trust_remote_code=options["trust_remote_code"]).to(_DTYPES[config.dtype])
     else:
         model = _from_hub(
             config,
             lambda: AutoModelForCausalLM.from_pretrained(
-                source, dtype=_DTYPES[config.dtype], use_safetensors=True, attn_implementation="sdpa", **options
+                source, dtype=_DTYPES[config.dtype], use_safetensors=True, **options
             ),
         )
     vocabulary = int(model.get_input_embeddings().weight.shape[0])

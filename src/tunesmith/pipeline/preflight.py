@@ -1,5 +1,6 @@
 """Preflight: refuse a broken run before any training, and show rows as the model will see them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -67,7 +68,13 @@ def preflight(
     _check_end(renderer, pretrained_tokens, problems, notes)
     _check_template(train, renderer, problems, warnings)
     cut = [item for item in rendered if item.cut_tokens]
-    if len(cut) > recipe.train.truncate_share * max(1, len(rendered)):
+    instruction = len(renderer.tokenizer.encode(recipe.data.instruction or "", add_special_tokens=False))
+    if instruction >= renderer.max_tokens:
+        problems.append(
+            f"data.instruction takes {instruction} tokens, and a whole row has {renderer.max_tokens}: shorten the instruction, "
+            "or raise train.max_tokens as far as the base's context goes."
+        )
+    elif len(cut) > recipe.train.truncate_share * max(1, len(rendered)):
         problems.append(
             f"{len(cut)} of {len(rendered)} training rows are longer than {renderer.max_tokens} tokens and would be cut, above "
             f"train.truncate_share {recipe.train.truncate_share:g}: raise train.max_tokens, shorten the rows, or raise the share."
@@ -163,15 +170,15 @@ def _check_template(rows: Sequence[Row], renderer: Renderer, problems: list[str]
 def _check_labels(sides: Mapping[str, Sequence[Row]], labels: tuple[str, ...] | None, problems: list[str], warnings: list[str]) -> None:
     if labels is None:
         return
-    known = {row.answer for row in sides["train"]}
+    known = Counter(row.answer for row in sides["train"])
     for side in ("select", "calibrate", "test"):
-        missing = sorted({row.answer for row in sides[side]} - known)
+        missing = sorted({row.answer for row in sides[side]} - known.keys())
         if missing:
             named = ", ".join(repr(label) for label in missing[:5]) + (" ..." if len(missing) > 5 else "")
             problems.append(
                 f"Labels {named} of {side} never occur in training, so no model could learn them: add training rows, or drop those rows."
             )
-    few = sum(1 for label in known if sum(row.answer == label for row in sides["train"]) < 3)
+    few = sum(count < 3 for count in known.values())
     if few:
         warnings.append(f"{few} of {len(known)} labels have fewer than 3 training rows.")
 

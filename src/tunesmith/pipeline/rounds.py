@@ -14,7 +14,7 @@ from typing import Any
 
 from tunesmith.chat.labels import label_texts
 from tunesmith.chat.render import Renderer
-from tunesmith.core.errors import DataError, DivergedError, TunesmithError
+from tunesmith.core.errors import DataError, DivergedError, RecipeError, TunesmithError
 from tunesmith.core.files import make_folder, read_json, write_json, write_text
 from tunesmith.core.hashing import digest_folder
 from tunesmith.core.progress import Listener, Said
@@ -87,7 +87,14 @@ class Bench:
 
     def check(self) -> CheckReport:
         """Preflight over all rows."""
+        if self.recipe.method.head == "class" and self.labels is None:
+            raise RecipeError(
+                f"method.head: class needs labels, and {self.recipe.data.path} was taken for rows to {self.dataset.task.value}: "
+                "set data.task: classify if its answers are labels, or method.head: tokens."
+            )
+        measure = self.metrics[0]
         found = preflight(self.sides, self.renderer, self.recipe, self.labels, self.base.context, self.base.vocabulary)
+        found.facts["decided_by"] = measure
         found.notes.extend(self.dataset.notes)
         return found
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from tunesmith.chat.render import Renderer
 from tunesmith.core.errors import DataError, DivergedError, MachineError
-from tunesmith.core.files import read_json, write_json, write_text
+from tunesmith.core.files import mend_folder, read_json, write_json, write_text
 from tunesmith.core.progress import Advanced, Ended, Listener, Said, Started
 from tunesmith.core.rows import Row
 from tunesmith.core.seeds import derive_seed
@@ -131,7 +131,7 @@ class TrainingRun:
         labels = len(material.labels) if material.labels else None
         parameters, _ = count_parameters(self.base.model)
         model = adapt(self.base.model, recipe.method, parameters=parameters, labels=labels, seed=derive_seed(recipe.seed, "adapt"))
-        if recipe.train.dropout > 0 and not set_dropout(model, recipe.train.dropout):
+        if not set_dropout(model, recipe.train.dropout) and recipe.train.dropout > 0:
             self.listen(Said(f"train.dropout {recipe.train.dropout} has no effect: this architecture has no dropout.", warning=True))
         if recipe.train.gradient_checkpointing:
             checkpointing: Any = self.base.model
@@ -175,9 +175,9 @@ class TrainingRun:
     def _drive(self) -> None:
         for report in train(self.state, self.feed, self.select_examples, self.objective):
             if isinstance(report, EvaluationReport):
-                save_checkpoint(self.state, self.folder / "anchor")
-                if report.best:
+                if report.best:  # before the anchor: a run killed between the two evaluates again, and saves both
                     save_checkpoint(self.state, self.folder / "best")
+                save_checkpoint(self.state, self.folder / "anchor")
                 self.listen(Advanced("train", report.step, f"validation loss {report.loss:.3f}"))
             else:
                 self._log(report)
@@ -191,6 +191,8 @@ class TrainingRun:
 
     def _continue(self) -> None:
         """Take up the furthest checkpoint, if any, and forget logged steps beyond it."""
+        for name in ("latest", "anchor", "best"):
+            mend_folder(self.folder / name)
         found = [folder for name in ("latest", "anchor") if (folder := self.folder / name).is_dir()]
         if found:
             furthest = max(found, key=lambda folder: _position(folder))

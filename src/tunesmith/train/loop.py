@@ -107,6 +107,9 @@ def train(state: TrainState, feed: Feed, validation: Sequence[Example], objectiv
     """Take the steps that are left, reporting each, until the last or until `state.progress.stopped` says why.
 
     A driver may save after any report: a run continued from there ends in the same weights.
+
+    Raises:
+        DivergedError: a step would leave the finite numbers, or has: the validation loss after it is not finite.
     """
     checks = evaluation_steps(feed)
     state.model.train()
@@ -114,6 +117,8 @@ def train(state: TrainState, feed: Feed, validation: Sequence[Example], objectiv
         seen = state.progress.validation
         if validation and state.step in checks and (not seen or seen[-1][0] != state.step):
             loss = validation_loss(state, validation, objective, share=feed.share)
+            if not math.isfinite(loss):
+                raise DivergedError(step=state.step, loss=loss, grad_norm=math.nan)
             yield EvaluationReport(state.step, loss, state.observe(loss))
         if state.step >= feed.steps or state.progress.stopped is not None:
             return
