@@ -29,7 +29,7 @@ everyday words and the shape of a conversation, little else. Use a larger base f
 | parameters | {parameters:,} |
 | weights | bfloat16 safetensors, {mib:.1f} MiB |
 | tokenizer | byte-level BPE, {vocabulary:,} tokens, digits one by one; ChatML template |
-| context | 2,048 tokens; windows of 512 in most of pretraining, 2,048 at its end |
+| context | 2,048 tokens; windows of 512 in pretraining, every fourth step of 2,048 at its end |
 | pretraining | {tokens:.1f} million tokens, {steps:,} steps of 16,384; Muon for hidden matrices, AdamW for the rest; warm-up, stable, linear decay |
 | precision | bf16 autocast, on two shared CPU cores |
 

@@ -153,6 +153,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--warmup-steps", type=int, default=60)
     parser.add_argument("--width", type=int, default=512, help="tokens in a window")
+    parser.add_argument("--long-every", type=int, default=0, help="every so many steps, windows of the whole context instead")
     parser.add_argument("--batch-tokens", type=int, default=16384)
     parser.add_argument("--pass-tokens", type=int, default=4096)
     parser.add_argument("--context", type=int, default=2048)
@@ -194,8 +195,15 @@ def main() -> None:
         last = state.step + args.decay_steps
         begin = state.step
         state.schedule = _Decay(begin, args.decay_steps)  # type: ignore[assignment]
-    feed = WindowFeed([], config, args.seed, False, tokens, args.width, max(1, args.pass_tokens // args.width))
-    run(state, feed, average, args, last)
+    feed = feed_of(config, args, tokens, args.width)
+    long = feed_of(config, args, tokens, args.context) if args.long_every else feed
+    run(state, feed, long, average, args, last)
+
+
+def feed_of(config: TrainConfig, args: argparse.Namespace, tokens: np.ndarray, width: int) -> WindowFeed:
+    """Windows of one width, as many tokens a step whatever that is."""
+    rows = config.model_copy(update={"batch_rows": args.batch_tokens // width})
+    return WindowFeed([], rows, args.seed, False, tokens, width, max(1, args.pass_tokens // width))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +217,9 @@ class _Decay:
         return max(0.0, 1.0 - (step - self.begin) / (self.steps + 1))
 
 
-def run(state: TrainState, feed: WindowFeed, average: dict[str, torch.Tensor], args: argparse.Namespace, last: int) -> None:
+def run(
+    state: TrainState, feed: WindowFeed, long: WindowFeed, average: dict[str, torch.Tensor], args: argparse.Namespace, last: int
+) -> None:
     """Step, average, log, save."""
     started = saved = time.monotonic()
     text = objective("text")
@@ -223,7 +233,8 @@ def run(state: TrainState, feed: WindowFeed, average: dict[str, torch.Tensor], a
             save_file(average, args.out / "average.safetensors")
 
     while state.step < last and time.monotonic() - started < args.minutes * 60:
-        report = take_step(state, feed.step(state.step + 1), text)
+        chosen = long if args.long_every and (state.step + 1) % args.long_every == 0 else feed
+        report = take_step(state, chosen.step(state.step + 1), text)
         losses.append(report.loss)
         with torch.no_grad():
             for name, p in state.model.named_parameters():

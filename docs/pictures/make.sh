@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Makes what the README shows of the demo: report-card.png, and the verdict between its two "demo" marks.
-# Takes the workspace of a demo round; runs the demo there first where it was not run yet.
+# Runs the demo in a workspace, or takes the round that it finished there, or the one that is named.
 #
-#   docs/pictures/make.sh                  uses ./.tunesmith
-#   docs/pictures/make.sh /path/to/workspace
+#   docs/pictures/make.sh                             the demo's round in ./.tunesmith
+#   docs/pictures/make.sh WORKSPACE [ROUND]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 workspace=${1:-.tunesmith}
@@ -11,7 +11,8 @@ browser=$(command -v chromium || command -v chromium-browser || command -v googl
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-.venv/bin/tunesmith demo --quiet --workspace "$workspace" >"$scratch/verdict.txt"
+if [ $# -gt 1 ]; then asked=(show "$2"); else asked=(demo); fi
+.venv/bin/tunesmith "${asked[@]}" --quiet --workspace "$workspace" >"$scratch/verdict.txt"
 round=$(sed -n 's/^Round: \(r-[0-9a-f-]*\), in .*/\1/p' "$scratch/verdict.txt")
 card=$(realpath "$workspace/rounds/$round/report.html")
 

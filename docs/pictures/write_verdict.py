@@ -23,7 +23,7 @@ def block(report: dict[str, Any], verdict: str) -> str:
     return (
         f"```text\n{shown}\n```\n\n"
         f"Round of {round_['finished'][:10]}: {minutes} min {seconds} s on {threads} of {environment['cpu']}, "
-        f"{training['tokens_in_rows']:,} tokens of rows trained in {training['tokens_computed']:,} computed, "
+        f"{training['tokens_in_rows']:,} tokens of training rows ({training['tokens_computed']:,} computed, padding included), "
         f"at most {round_['peak_mib']:,.0f} MiB of memory."
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 from jinja2 import Template, TemplateError, nodes
 from jinja2.ext import Extension, loopcontrols
@@ -57,7 +57,7 @@ def _watched(values: Iterable[Any]) -> Iterator[Any]:
 class _Generation(Extension):
     """`{% generation %}`, which marks answers for other trainers: what stands inside is written as it is."""
 
-    tags: ClassVar[set[str]] = {"generation"}
+    tags = {"generation"}  # noqa: RUF012 - Jinja declares it so
 
     def parse(self, parser: Parser) -> list[nodes.Node]:
         """The body alone."""

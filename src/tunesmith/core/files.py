@@ -7,6 +7,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
@@ -17,8 +18,12 @@ from typing import Any
 from tunesmith.core.errors import BusyError, MachineError
 
 
+_TEMPORARY = re.compile(r"^\.(.+)\.[0-9a-f]{32}\.part$")
+
+
 def _explain(error: OSError, path: Path) -> MachineError:
     """The operating system's refusal as one sentence with a next move."""
+    path = Path(*(_TEMPORARY.sub(r"\1", part) for part in path.parts))  # as it would be called, were it whole
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return MachineError(f"No space left for {path}: nothing was half-written; free some space there and run the same command again.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -75,7 +75,7 @@ def _doubts(trial: Trial, gained: bool) -> list[str]:
     notes += [
         f"The tuned model's answers are the same as those of {_name(one)} on every row."
         for one in trial.baselines
-        if [other.answer for other in one.system.predictions] == ours
+        if any(ours) and [other.answer for other in one.system.predictions] == ours  # raw text is read, not answered
     ]
     return notes
 

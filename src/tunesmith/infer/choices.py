@@ -12,7 +12,7 @@ from tunesmith.models.forward import takes_tree, to_tensors, token_logps
 from tunesmith.tree.choices import build_trie, plan_choices
 from tunesmith.tree.plan import Floats, Pass, Sequence_, plan
 
-LOOK_BACK = 768
+LOOK_BACK = 512
 """Tokens of a pass beyond what all its prompts share: more would spend itself on masked attention."""
 
 

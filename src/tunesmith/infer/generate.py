@@ -33,7 +33,8 @@ def generate(
         advanced: told how many prompts are done.
     """
     language_model: Any = inner(model)
-    own, language_model.generation_config = language_model.generation_config, GenerationConfig()  # a base may bring penalties of its own
+    neutral: Any = GenerationConfig
+    own, language_model.generation_config = language_model.generation_config, neutral()  # a base may bring penalties of its own
     try:
         return _generate(language_model, prompts, tuple(end_ids), max_new_tokens, device, batch_tokens, advanced)
     finally:

@@ -6,6 +6,7 @@ survives a killed process and a lost machine alike.
 
 import json
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from tunesmith.core.files import make_folder
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another one before it gives up."""
+_LEAST_ROOM = 2**16
+"""Bytes; SQLite's shared memory file grows by 32 KiB at a time."""
 CONNECT_SECONDS = 10
 """How long a server may take to answer."""
 
@@ -144,6 +147,14 @@ def _explain(error: StatementError, where: str) -> TunesmithError:
     return MachineError(f"The ledger {where} refused a statement: {said}.")
 
 
+def _no_room(path: Path) -> bool:
+    """Whether the disk is as good as full: SQLite calls it an I/O error when its shared memory file can't grow."""
+    try:
+        return shutil.disk_usage(path.parent).free < _LEAST_ROOM
+    except OSError:
+        return False
+
+
 def _explain_sqlite(cause: sqlite3.Error, where: str) -> MachineError:
     """What SQLite's result code means for a person."""
     match _primary_code(cause):
@@ -160,6 +171,6 @@ def _explain_sqlite(cause: sqlite3.Error, where: str) -> MachineError:
             )
         case sqlite3.SQLITE_READONLY:
             return _read_only(where)
-        case sqlite3.SQLITE_FULL:
+        case code if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _no_room(Path(where))):
             return MachineError(f"No space left for the ledger {where}: nothing was half-written; free some space there and run again.")
     return MachineError(f"The ledger {where} can't be used: {cause}.")

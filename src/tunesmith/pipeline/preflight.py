@@ -86,6 +86,8 @@ def preflight(
     broken = sum(1 for item in rendered if item.neutralised)
     if broken:
         warnings.append(f"{broken} training rows hold control strings such as <|im_end|>: neutralised, they stay text.")
+    if any(row.rejected is not None for row in train):
+        warnings.append("Preference pairs: the chosen answers are learnt and are what is scored against; the rejected ones are not used.")
     _check_labels(sides, labels, problems, warnings)
     _check_leaks(sides, problems)
     lengths = sorted(len(item.ids) for item in rendered)

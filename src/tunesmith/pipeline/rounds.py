@@ -23,13 +23,13 @@ from tunesmith.data.dataset import Dataset
 from tunesmith.evaluate.measures import resolve
 from tunesmith.evaluate.verdict import judge
 from tunesmith.ledger.ledger import Ledger
-from tunesmith.ledger.records import ArtefactRecord, Edge, MetricRecord, now
+from tunesmith.ledger.records import ArtefactRecord, Edge, MetricRecord, Status, now
 from tunesmith.models.load import Base, load_base
 from tunesmith.models.package import Bundle, load_model, save_model
 from tunesmith.pipeline.datasets import data_report, groups_of, prepared_dataset, record_dataset
 from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, systems_of
 from tunesmith.pipeline.preflight import CheckReport, preflight
-from tunesmith.pipeline.training import Material, TrainingRun, cores_here, refuse_without_memory, training_report
+from tunesmith.pipeline.training import Material, TrainingRun, cores_here, forget_checkpoints, refuse_without_memory, training_report
 from tunesmith.pipeline.workspace import Stages, Workspace, link_folder
 from tunesmith.recipe import Recipe, dump_recipe
 from tunesmith.report.card import write_card
@@ -199,6 +199,7 @@ class Execution:
 
         out = self.stages.folder("train", TRAIN_VERSION, inputs, make)
         link_folder(out / "model", self.folder / "model")
+        forget_checkpoints(self.folder / "training")  # each is three times the model; the model is what was wanted of them
         write_json(self.folder / "training.json", read_json(out / "training.json"))
         return self.folder / "model"
 
@@ -319,11 +320,10 @@ class Execution:
         """A round that can't go on says why in the ledger; a killed one stays `running` and is continued."""
         try:
             yield
-        except DivergedError as error:
-            self.ledger.finish_round(self.round_id, "diverged", self.seconds(), error=str(error))
-            raise
         except TunesmithError as error:
-            self.ledger.finish_round(self.round_id, "failed", self.seconds(), error=str(error))
+            status: Status = "diverged" if isinstance(error, DivergedError) else "failed"
+            with contextlib.suppress(TunesmithError):  # a full disk takes no more; why it stopped must be told, not that
+                self.ledger.finish_round(self.round_id, status, self.seconds(), error=str(error))
             raise
 
 

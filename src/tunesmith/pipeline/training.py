@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -32,6 +33,7 @@ from tunesmith.train.state import TrainState
 from tunesmith.tree.plan import Sequence_
 
 MOST_RESTARTS = 2
+CHECKPOINTS = ("latest", "anchor", "best")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +193,9 @@ class TrainingRun:
 
     def _continue(self) -> None:
         """Take up the furthest checkpoint, if any, and forget logged steps beyond it."""
-        for name in ("latest", "anchor", "best"):
+        for name in CHECKPOINTS:
             mend_folder(self.folder / name)
-        found = [folder for name in ("latest", "anchor") if (folder := self.folder / name).is_dir()]
+        found = [folder for name in ("anchor", "latest") if (folder := self.folder / name).is_dir()]  # of equals, the evaluated one
         if found:
             furthest = max(found, key=lambda folder: _position(folder))
             load_checkpoint(self.state, furthest)
@@ -224,6 +226,12 @@ def _position(folder: Path) -> tuple[int, int]:
     """Restarts, then step: a run that went back is further than the one it left."""
     values = read_json(folder / "progress.json")
     return int(values["restarts"]), int(values["step"])
+
+
+def forget_checkpoints(folder: Path) -> None:
+    """Remove a finished run's checkpoints; its decisions and its log of steps stay."""
+    for name in CHECKPOINTS:
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def read_steps(folder: Path) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.files import make_folder, whole_folder
+from tunesmith.core.files import explained, make_folder, whole_folder
 from tunesmith.core.hashing import digest, digest_folder
 from tunesmith.core.progress import Ended, Listener
 from tunesmith.ledger.records import StageRecord
@@ -111,5 +111,5 @@ def link_folder(source: Path, target: Path) -> None:
 
 def append_line(path: Path, value: Any) -> None:
     """Add one JSON line to a log; a torn last line is the worst a kill can leave, and readers skip it."""
-    with path.open("a", encoding="utf-8") as file:
+    with explained(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(value, ensure_ascii=False) + "\n")
