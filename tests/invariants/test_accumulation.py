@@ -32,7 +32,9 @@ def rows(weight_by: str) -> list[Example]:
     return made
 
 
-def trajectory(base: Path, examples: list[Example], seed: int = 0, head: bool = False, **settings: Any) -> tuple[list[float], dict[str, Tensor]]:
+def trajectory(
+    base: Path, examples: list[Example], seed: int = 0, head: bool = False, **settings: Any
+) -> tuple[list[float], dict[str, Tensor]]:
     """Losses of the steps, and the weights after the last."""
     config = TrainConfig(**({"batch_rows": 8, "max_steps": STEPS, "epochs": 9, "learning_rate": 5e-3, "warmup": 0.2} | settings))
     loaded = load_base(BaseConfig(path=str(base)))
@@ -60,7 +62,14 @@ def same(left: tuple[list[float], dict[str, Tensor]], right: tuple[list[float], 
 @pytest.mark.parametrize("weight_by", ["token", "row"])
 @pytest.mark.parametrize(
     "divided",
-    [{"accumulate": 8}, {"accumulate": 3}, {"token_budget": 40}, {"token_budget": 1}, {"share_prefixes": False}, {"gradient_checkpointing": True}],
+    [
+        {"accumulate": 8},
+        {"accumulate": 3},
+        {"token_budget": 40},
+        {"token_budget": 1},
+        {"share_prefixes": False},
+        {"gradient_checkpointing": True},
+    ],
     ids=lambda settings: ", ".join(f"{name} {value}" for name, value in settings.items()),
 )
 def test_one_pass_of_eight_is_eight_of_one(tiny_base: Path, weight_by: str, divided: dict[str, Any]) -> None:

@@ -122,7 +122,10 @@ def test_truncation_keeps_the_answer_and_the_end_of_the_longest_message() -> Non
     renderer = renderer_of("own", max_tokens=48)
 
     @QUICK
-    @given(words=st.lists(st.sampled_from(["alpha", "beta", "é", "🙂", "猫", "\n"]), min_size=30, max_size=60), answer=st.text(min_size=1, max_size=4))
+    @given(
+        words=st.lists(st.sampled_from(["alpha", "beta", "é", "🙂", "猫", "\n"]), min_size=30, max_size=60),
+        answer=st.text(min_size=1, max_size=4),
+    )
     def kept(words: list[str], answer: str) -> None:
         text = " ".join(words) + " the end."
         row = Row(id="r", prompt=(Message("system", "Short."), Message("user", text)), answer=answer)

@@ -29,11 +29,12 @@ from tunesmith.core.errors import DivergedError
 from tunesmith.core.files import read_json, write_json
 from tunesmith.core.rows import Message, Row
 from tunesmith.embedded import base_path
-from tunesmith.models.config import BaseConfig
 from tunesmith.models.load import load_base
+from tunesmith.pipeline import training
 from tunesmith.pipeline.training import Material, TrainingRun
 from tunesmith.recipe import Recipe
 from tunesmith.train.objectives import LossSum
+from tunesmith.train.state import TrainState
 
 DONE, KILLED, DIVERGED, BROKEN = 0, 9, 3, 1
 ROWS = 20
@@ -193,6 +194,36 @@ def test_killed_over_and_over(case: Case) -> None:
     assert killed.end() == case.end()
 
 
+def _killed_after_save(number: int) -> Plant:
+    """Leave for good once so many checkpoints are whole: between two that belong together, say."""
+
+    def plant(run: TrainingRun) -> None:
+        saves = 0
+        original = training.save_checkpoint
+
+        def counted(state: TrainState, folder: Path) -> None:
+            nonlocal saves
+            original(state, folder)
+            saves += 1
+            if saves == number:
+                os._exit(KILLED)
+
+        training.save_checkpoint = counted
+
+    return plant
+
+
+@pytest.mark.parametrize("number", [2, 3, 5, 20])
+def test_killed_between_checkpoints_that_belong_together(bases: dict[str, Path], tmp_path: Path, number: int) -> None:
+    """An evaluation writes two, the best and the anchor: with one of them there, the other is still made."""
+    whole = Case(tmp_path / "whole", recipe_of(bases["llama"], method={"name": "full"}))
+    assert whole.run() == DONE
+    assert [loss for _, loss in whole.end()["validation"]] == sorted((loss for _, loss in whole.end()["validation"]), reverse=True)
+    killed = Case(tmp_path / "killed", whole.recipe, _killed_after_save(number))
+    assert killed.run() == KILLED
+    assert finish(Case(killed.folder, whole.recipe)) == whole.end()
+
+
 @pytest.mark.parametrize("kill", ["best", "anchor", "latest"])
 def test_killed_around_each_rename(bases: dict[str, Path], tmp_path: Path, kill: str) -> None:
     """A checkpoint is replaced by two renames; between them there is none, and the earlier one is taken up again."""
@@ -200,9 +231,8 @@ def test_killed_around_each_rename(bases: dict[str, Path], tmp_path: Path, kill:
     assert whole.run() == DONE
     broken = whole.again("broken")
     assert broken.run(kill_at=whole.operations() // 2) == KILLED
-    for number, name in enumerate([kill]):
-        (broken.folder / name).rename(broken.folder / f".{name}.{number:032x}.old")
-        (broken.folder / f".{name}.{number + 9:032x}.part").mkdir()
+    (broken.folder / kill).rename(broken.folder / f".{kill}.{1:032x}.old")
+    (broken.folder / f".{kill}.{2:032x}.part").mkdir()
     end = finish(broken)
     assert end == whole.end()
 

@@ -25,7 +25,7 @@ def run(tmp_path: Path, tiny_base: Path, command: Any, write_rows: Any, write_re
 
 
 def _pairs() -> Rows:
-    return [{"prompt": f"Where is the {thing}, number {n}?", "completion": f"In hall {n}."} for thing in THINGS for n in range(4)]
+    return [{"prompt": f"Where is the {thing}, number {n}?", "completion": f"In hall {n} of the {thing} house."} for thing in THINGS for n in range(4)]
 
 
 def test_prompts_and_completions_are_answered_in_free_text(run: Any) -> None:
@@ -41,8 +41,8 @@ def test_prompts_and_completions_are_answered_in_free_text(run: Any) -> None:
 
 
 def test_raw_text_is_learnt_whole_and_judged_by_perplexity(run: Any) -> None:
-    rows = [{"text": f"The {thing} in hall {n} is as old as the {thing} in hall {n + 1}."} for thing in THINGS for n in range(4)]
-    report = run(rows).json()["report"]
+    rows = [{"text": f"The {thing} in hall {n} is as old as the {thing} in hall {n + 1}."} for thing in THINGS for n in range(12)]
+    report = run(rows, train={"max_steps": 10}).json()["report"]
     assert (report["data"]["task"], report["training"]["objective"], report["verdict"]["metric"]) == ("text", "text", "perplexity")
     assert report["few_shot"] is None and report["errors"] == [] and report["confusion"] is None
     base, tuned = report["systems"]
@@ -58,7 +58,7 @@ def test_conversations(run: Any) -> None:
                 {"role": "user", "content": "Hello"},
                 {"role": "assistant", "content": "Hello, what do you seek?"},
                 {"role": "user", "content": f"The {thing} of hall {n}"},
-                {"role": "assistant", "content": f"Turn left {n} times."},
+                {"role": "assistant", "content": f"Turn left {n} times, then ask for the {thing}."},
             ]
         }
         for thing in THINGS

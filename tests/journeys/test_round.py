@@ -243,7 +243,7 @@ def _test_hash(folder: Path) -> str:
 def test_the_ledger_knows_where_a_model_comes_from(home: Path, report: dict[str, Any]) -> None:
     hashes = report["hashes"]
     with Ledger.open(home / "work" / "tunesmith.db") as ledger:
-        assert {one.content_hash for one in ledger.lineage(hashes["model"])} == {hashes["dataset"], hashes["base"]}
+        assert {one.hash for one in ledger.lineage(hashes["model"])} == {hashes["dataset"], hashes["base"]}
         (artefact,) = ledger.artefacts(content_hash=hashes["model"])
         assert artefact.round_id == report["round"]["id"] and digest_folder(Path(artefact.path)) == hashes["model"]
         assert ledger.dataset(hashes["dataset"]).counts == report["data"]["sides"]

@@ -123,12 +123,17 @@ def load_base(config: BaseConfig, *, seed: int = 0) -> Base:
         build: Any = AutoModelForCausalLM.from_config
         model = build(shape, trust_remote_code=options["trust_remote_code"]).to(_DTYPES[config.dtype])
     else:
-        model = _from_hub(
+        model, found = _from_hub(
             config,
             lambda: AutoModelForCausalLM.from_pretrained(
-                source, dtype=_DTYPES[config.dtype], use_safetensors=True, **options
+                source, dtype=_DTYPES[config.dtype], use_safetensors=True, output_loading_info=True, **options
             ),
         )
+        if found["missing_keys"]:
+            raise MachineError(
+                f"Base {config.path!r} lacks {len(found['missing_keys'])} of its tensors ({min(found['missing_keys'])} is the first), and "
+                "they would be drawn at random: its files don't belong together; download or copy them again."
+            )
     vocabulary = int(model.get_input_embeddings().weight.shape[0])
     if len(tokenizer) > vocabulary:
         raise MachineError(

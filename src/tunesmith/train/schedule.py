@@ -17,6 +17,8 @@ class Schedule:
 
     def share(self, step: int) -> float:
         """Share of the peak for step `step`, counted from 1; the last step ends at `final_share`."""
+        if self.steps == 1:
+            return 1.0  # a single step that ended at a rate of 0 would change nothing
         if step <= self.warmup_steps:
             return step / self.warmup_steps
         done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)

@@ -26,7 +26,13 @@ def test_without_control_strings_text_stays() -> None:
 
 
 def test_labels_become_words() -> None:
-    assert [in_words(label) for label in ("card_arrival", "CardArrival", "a.b/c", "5", "__")] == ["card arrival", "card arrival", "a b c", "5", "__"]
+    assert [in_words(label) for label in ("card_arrival", "CardArrival", "a.b/c", "5", "__")] == [
+        "card arrival",
+        "card arrival",
+        "a b c",
+        "5",
+        "__",
+    ]
     assert label_texts(["card_arrival", "refund"], words=True) == {"card_arrival": "card arrival", "refund": "refund"}
     assert label_texts(["card_arrival", "CardArrival"], words=True) == {"card_arrival": "card_arrival", "CardArrival": "CardArrival"}
     assert label_texts(["a_b"], words=False) == {"a_b": "a_b"}

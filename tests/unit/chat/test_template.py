@@ -75,11 +75,15 @@ def test_huge_products_are_refused(source: str) -> None:
 
 
 def test_ordinary_arithmetic_and_loops_work() -> None:
-    source = "{% for m in messages %}{{ loop.index * 2 }}{{ '-' * 3 }}{{ 2 ** 3 }}{% if loop.last %}.{% endif %}{{ loop.length }}{% endfor %}"
+    source = (
+        "{% for m in messages %}{{ loop.index * 2 }}{{ '-' * 3 }}{{ 2 ** 3 }}{% if loop.last %}.{% endif %}{{ loop.length }}{% endfor %}"
+    )
     assert rendered(source, (*HELLO, *HELLO)) == "2---824---8.2"
 
 
-@pytest.mark.parametrize("source", ["{{ raise_exception('Roles must alternate.') }}", "{{ 'a' + none }}", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"])
+@pytest.mark.parametrize(
+    "source", ["{{ raise_exception('Roles must alternate.') }}", "{{ 'a' + none }}", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"]
+)
 def test_what_a_template_raises_is_one_sentence(source: str) -> None:
     with pytest.raises(DataError, match="roles user: "):
         rendered(source)

@@ -29,7 +29,11 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 KiB, where this process may mount one."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)], capture_output=True) if shutil.which("mount") else None
+    mounted = (
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)], capture_output=True)
+        if shutil.which("mount")
+        else None
+    )
     if mounted is None or mounted.returncode != 0:
         pytest.skip("needs the right to mount a tmpfs")
     yield place
@@ -119,9 +123,8 @@ def test_damaged_lines_are_named_with_their_number(tmp_path: Path) -> None:
 
 def test_a_lock_has_one_holder(tmp_path: Path) -> None:
     lock = tmp_path / "r" / ".lock"
-    with only_one(lock, "Round r"):
-        with pytest.raises(BusyError, match="Round r is in use"), only_one(lock, "Round r"):
-            pass
+    with only_one(lock, "Round r"), pytest.raises(BusyError, match="Round r is in use"), only_one(lock, "Round r"):
+        pass
     with only_one(lock, "Round r"):
         pass
 
@@ -133,8 +136,11 @@ def test_what_fails_under_a_lock_is_not_the_locks_fault(tmp_path: Path) -> None:
 
 def test_a_killed_holder_frees_the_lock(tmp_path: Path) -> None:
     lock = tmp_path / ".lock"
-    code = f"import time, pathlib; from tunesmith.core.files import only_one\nwith only_one(pathlib.Path({str(lock)!r}), 'x'): print('held', flush=True); time.sleep(60)"
-    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=os.environ)
+    code = (
+        "import pathlib, sys, time\nfrom tunesmith.core.files import only_one\n"
+        "with only_one(pathlib.Path(sys.argv[1]), 'x'): print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, str(lock)], stdout=subprocess.PIPE, env=os.environ)
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
     with pytest.raises(BusyError), only_one(lock, "x"):

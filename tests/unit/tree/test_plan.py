@@ -100,7 +100,11 @@ def test_edges() -> None:
     assert plan([], token_budget=8) == []
     assert shared_length((1, 2, 3), (1, 2)) == 2
     assert answer_only([1, 2, 3], 1, 0.5) == Sequence_((1, 2, 3), (0.0, 0.5, 0.5))
-    for wrong in (lambda: plan([Sequence_((), ())], token_budget=8), lambda: build_trie([[]]), lambda: plan_choices([[]], build_trie([[1]]), token_budget=8)):
+    for wrong in (
+        lambda: plan([Sequence_((), ())], token_budget=8),
+        lambda: build_trie([[]]),
+        lambda: plan_choices([[]], build_trie([[1]]), token_budget=8),
+    ):
         try:
             wrong()
         except ValueError:

@@ -1,0 +1,61 @@
+"""A public data set of 77 intents through the real command, from the embedded base, at ten rows an intent."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith.core.files import read_jsonl
+
+LABELS = 77
+
+
+@pytest.fixture(scope="module")
+def said(shared_data: Path, tmp_path_factory: pytest.TempPathFactory, command: Any, write_recipe: Any) -> dict[str, Any]:
+    """What the finished round answers with --json."""
+    folder = tmp_path_factory.mktemp("banking")
+    files = shared_data / "banking77"
+    recipe = write_recipe(
+        folder,
+        {
+            "path": str(files / "train.csv"),
+            "test_path": str(files / "test.csv"),
+            "rows_per_label": 10,
+            "test_rows": 200,
+            "split": {"validation": 0.03},
+        },
+        "embedded",
+        train={"epochs": 5, "max_steps": None, "learning_rate": 1e-3, "evaluations_per_epoch": 1},
+        evaluate={"few_shot": [0, 2], "select_rows": 20, "resamples": 1000},
+    )
+    done = command("run", recipe, "--workspace", folder / "work", "--json")
+    assert done.code == 0, done.err
+    found: dict[str, Any] = done.json()
+    return found
+
+
+@pytest.mark.slow
+def test_ten_rows_an_intent_beat_the_base(said: dict[str, Any], shared_data: Path) -> None:
+    report = said["report"]
+    data, verdict = report["data"], report["verdict"]
+    with (shared_data / "banking77" / "train.csv").open(encoding="utf-8") as file:
+        labels = {row["category"] for row in csv.DictReader(file)}
+    assert len(labels) == LABELS and set(data["labels"]) == labels
+    assert data["sides"]["train"] == 10 * LABELS and data["sides"]["test"] == 200 and data["test_openings"] == 1
+    arriving = 10_003 + 3_080
+    for stage in data["waterfall"]:
+        assert stage["kept"] + stage["dropped"] == arriving, stage
+        arriving = stage["kept"]
+    assert sum(data["sides"].values()) == arriving
+    predictions = list(read_jsonl(Path(said["folder"]) / "predictions" / "tuned.jsonl"))
+    assert len(predictions) == 200 and {one["answer"] for one in predictions} | {one["reference"] for one in predictions} <= labels
+    systems = {system["key"]: system for system in report["systems"]}
+    accuracy = {key: system["metrics"]["accuracy"]["value"] for key, system in systems.items()}
+    assert accuracy["tuned"] == sum(one["answer"] == one["reference"] for one in predictions) / 200
+    assert verdict["outcome"] == "gain" and verdict["gain"]["low"] > 0.1
+    assert accuracy["tuned"] > accuracy["zero-shot"] + 0.2 and accuracy["linear"] > 0.4
+    training = report["training"]
+    assert training["tokens_in_rows"] > 1.2 * training["tokens_computed"]
+    assert training["validation"][-1]["loss"] < training["validation"][0]["loss"]
+    assert Path(said["card"]).stat().st_size > 20_000

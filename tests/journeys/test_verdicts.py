@@ -1,0 +1,64 @@
+"""Planted truths through the whole pipeline: what was learnt is a gain, what can't be learnt is none."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture
+def judged(tmp_path: Path, tiny_base: Path, command: Any, write_rows: Any, write_recipe: Any) -> Callable[..., dict[str, Any]]:
+    """Runs a recipe over rows and returns its report: (rows, **sections)."""
+
+    def call(rows: Rows, **sections: Any) -> dict[str, Any]:
+        write_rows(tmp_path / "rows.jsonl", rows)
+        sections["train"] = {"max_steps": None, "epochs": 8, "evaluations_per_epoch": 1} | sections.get("train", {})
+        recipe = write_recipe(tmp_path, "rows.jsonl", tiny_base, **sections)
+        said = command("run", recipe, "--workspace", tmp_path / "work", "--json")
+        assert said.code == 0, said.err
+        report: dict[str, Any] = said.json()["report"]
+        return report
+
+    return call
+
+
+def _accuracy(report: dict[str, Any]) -> dict[str, float]:
+    return {system["key"]: system["metrics"]["accuracy"]["value"] for system in report["systems"]}
+
+
+def test_what_can_be_learnt_is_a_gain(judged: Any, colour_rows: Rows) -> None:
+    report = judged(colour_rows)
+    found, verdict = _accuracy(report), report["verdict"]
+    assert found["tuned"] > 0.9 and max(found["zero-shot"], found["few-shot"]) < 0.6
+    assert (verdict["outcome"], verdict["metric"]) == ("gain", "accuracy")
+    assert verdict["gain"]["low"] > 0.1 and verdict["gain"]["p_value"] < 0.001
+    assert verdict["sentence"].startswith("Fine-tuning earned its place")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_labels_that_mean_nothing_are_no_gain(seed: int, judged: Any, colour_rows: Rows) -> None:
+    labels = [row["label"] for row in colour_rows]
+    random.Random(seed).shuffle(labels)
+    report = judged([row | {"label": label} for row, label in zip(colour_rows, labels, strict=True)], seed=seed)
+    verdict = report["verdict"]
+    assert verdict["outcome"] == "no gain shown" and verdict["gain"]["low"] <= 0
+    assert verdict["sentence"].startswith("No gain shown")
+    assert _accuracy(report)["tuned"] < 0.6
+
+
+def test_training_that_changes_nothing_is_no_gain(judged: Any, colour_rows: Rows) -> None:
+    report = judged(colour_rows, train={"learning_rate": 1e-9, "epochs": 1}, evaluate={"few_shot": [0]})
+    verdict = report["verdict"]
+    assert verdict["outcome"] == "no gain shown"
+    assert report["training"]["validation"][0]["loss"] == pytest.approx(report["training"]["validation"][-1]["loss"], abs=1e-3)
+
+
+def test_a_handful_of_rows_is_too_few_to_tell(judged: Any, colour_rows: Rows) -> None:
+    report = judged(colour_rows[:30], train={"epochs": 2})
+    verdict = report["verdict"]
+    assert report["systems"][-1]["rows"] < 8
+    assert verdict["outcome"] == "no gain shown" and "too few to tell" in verdict["sentence"]
