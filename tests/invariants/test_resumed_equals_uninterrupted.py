@@ -137,6 +137,7 @@ def recipe_of(base: Path, *, train: dict[str, Any] | None = None, method: dict[s
         "checkpoint_minutes": 0,
         "evaluations_per_epoch": 3,
         "learning_rate": 1e-2,
+        "final_share": 0.2,
         "threads": 1,
         "early_stopping": {"patience": None},
     }
@@ -213,12 +214,13 @@ def _killed_after_save(number: int) -> Plant:
     return plant
 
 
-@pytest.mark.parametrize("number", [2, 3, 5, 20])
+@pytest.mark.parametrize("number", [2, 5, 20])
 def test_killed_between_checkpoints_that_belong_together(bases: dict[str, Path], tmp_path: Path, number: int) -> None:
     """An evaluation writes two, the best and the anchor: with one of them there, the other is still made."""
     whole = Case(tmp_path / "whole", recipe_of(bases["llama"], method={"name": "full"}))
     assert whole.run() == DONE
-    assert [loss for _, loss in whole.end()["validation"]] == sorted((loss for _, loss in whole.end()["validation"]), reverse=True)
+    losses = [loss for _, loss in whole.end()["validation"]]
+    assert losses == sorted(set(losses), reverse=True)  # every evaluation is the best so far, so that each writes both
     killed = Case(tmp_path / "killed", whole.recipe, _killed_after_save(number))
     assert killed.run() == KILLED
     assert finish(Case(killed.folder, whole.recipe)) == whole.end()
@@ -275,7 +277,7 @@ def test_a_divergence_that_a_lower_rate_heals(bases: dict[str, Path], tmp_path: 
     peak = 1e-2
     rates = [step["learning_rate"] / peak for step in end["steps"]]
     assert [step["step"] for step in end["steps"]] == [1, 2, 3, 4, 5, 6]
-    assert rates[4] < 0.25 * 0.5  # a quarter of what the schedule has for it
+    assert rates[4] < 0.25 < rates[3]  # a quarter of what the schedule has for it
     for kill_at in range(5, whole.operations() + 1, 37):
         killed = whole.again(f"killed-{kill_at}")
         assert killed.run(kill_at=kill_at) == KILLED

@@ -17,6 +17,7 @@ from tunesmith.infer.generate import generate
 from tunesmith.infer.head import label_probabilities
 from tunesmith.models.adapt import Classifier
 from tunesmith.score.prediction import Prediction
+from tunesmith.train.batches import text_examples
 from tunesmith.tree.plan import Floats, answer_only
 
 ROWS_AT_ONCE = 128
@@ -163,13 +164,15 @@ class Answerer:
         ]
 
     def read_texts(self, rows: Sequence[Row], *, work: str = "score", listen: Listener = silent) -> list[Prediction]:
-        """Raw text: nothing is answered, its likelihood is measured."""
+        """Raw text: nothing is answered, its likelihood is measured, long documents in windows of the context as in training."""
         started = time.monotonic()
         listen(Started(work, len(rows)))
-        rendered = [self.renderer.row(row) for row in rows]
-        if not rendered:
+        if not rows:
             raise DataError("There is no text to measure: the test side holds no rows.")
-        sums, counts = row_logps(self.model, [answer_only(item.ids, 0) for item in rendered], device=self.device)
+        windows = [text_examples([self.renderer.row(row, whole=True)], max_tokens=self.renderer.max_tokens, weight_by="token") for row in rows]
+        owners = np.array([index for index, parts in enumerate(windows) for _ in parts])
+        logps, tokens = row_logps(self.model, [part.sequence for parts in windows for part in parts], device=self.device)
+        sums, counts = np.bincount(owners, logps, len(rows)), np.bincount(owners, tokens, len(rows))
         each = (time.monotonic() - started) / len(rows)
         listen(Ended(work, time.monotonic() - started))
         return [

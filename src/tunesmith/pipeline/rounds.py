@@ -30,7 +30,7 @@ from tunesmith.pipeline.datasets import data_report, groups_of, prepared_dataset
 from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, systems_of
 from tunesmith.pipeline.preflight import CheckReport, preflight
 from tunesmith.pipeline.training import Material, TrainingRun, cores_here, forget_checkpoints, refuse_without_memory, training_report
-from tunesmith.pipeline.workspace import Stages, Workspace, link_folder
+from tunesmith.pipeline.workspace import Stages, Workspace, library_versions, link_folder
 from tunesmith.recipe import Recipe, dump_recipe
 from tunesmith.report.card import write_card
 
@@ -329,11 +329,10 @@ class Execution:
 
 def environment() -> dict[str, Any]:
     """What the figures were made with."""
-    names = ("torch", "transformers", "peft", "tokenizers", "numpy", "scikit-learn")
     return {
         "tunesmith": version("tunesmith"),
         "python": platform.python_version(),
-        **{name: version(name) for name in names},
+        **library_versions(),
         "cpu": _cpu(),
         "threads": cores_here(),
         "platform": f"{sys.platform} {platform.machine()}",

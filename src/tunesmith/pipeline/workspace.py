@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,16 +57,16 @@ class Stages:
     round_id: str
     listen: Listener
 
-    def folder(self, name: str, version: int, inputs: dict[str, Any], make: Callable[[Path], None]) -> Path:
+    def folder(self, name: str, stage_version: int, inputs: dict[str, Any], make: Callable[[Path], None]) -> Path:
         """The output folder of a stage.
 
         Args:
             name: the stage's name, as it is shown.
-            version: raised when its meaning changes.
+            stage_version: raised when its meaning changes.
             inputs: everything its output depends on, as JSON values.
             make: writes the output into an empty folder, which then appears whole or not at all.
         """
-        key = digest([name, version, inputs])
+        key = digest([name, stage_version, inputs, library_versions()])
         out = self.workspace.cache / f"{name.replace(' ', '-')}-{key[:16]}"
         found = self.ledger.reusable_stage(key)
         if found is not None and out.is_dir() and found.output_hash == digest_folder(out):
@@ -74,16 +75,16 @@ class Stages:
         started = time.monotonic()
         with whole_folder(out) as temporary:
             make(temporary)
-        self.record(key, name, version, inputs, out, time.monotonic() - started)
+        self.record(key, name, stage_version, inputs, out, time.monotonic() - started)
         return out
 
-    def record(self, key: str, name: str, version: int, inputs: dict[str, Any], out: Path, seconds: float) -> None:
+    def record(self, key: str, name: str, stage_version: int, inputs: dict[str, Any], out: Path, seconds: float) -> None:
         """Tell the ledger of a finished stage."""
         self.ledger.record_stage(
             StageRecord(
                 key=key,
                 name=name,
-                version=version,
+                version=stage_version,
                 inputs=inputs,
                 output_path=str(out),
                 output_hash=digest_folder(out),
@@ -91,6 +92,14 @@ class Stages:
                 round_id=self.round_id,
             )
         )
+
+
+LIBRARIES = ("torch", "transformers", "peft", "tokenizers", "numpy", "scikit-learn")
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that a stage's numbers depend on."""
+    return {name: version(name) for name in LIBRARIES}
 
 
 def link_folder(source: Path, target: Path) -> None:
