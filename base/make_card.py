@@ -1,6 +1,6 @@
 """Write the embedded base's model card from what was measured: the corpus, the pretraining run, the dated benchmark.
 
-    python base/make_card.py --run base/work/run --corpus base/work/corpus --benchmark benchmarks/results/DATE-base.json
+python base/make_card.py --run base/work/run --corpus base/work/corpus --benchmark benchmarks/results/DATE-base.json
 """
 
 import argparse
@@ -89,7 +89,8 @@ def main() -> None:
     cases = {one["case"]: one for one in bench["cases"]}
     order = [name for name in NAMES if name in cases]
     rows = "\n".join(
-        f"| {NAMES[name]} | {cases[name]['value']:.1%} | {cases[name]['spread'][0]:.1%} to {cases[name]['spread'][1]:.1%} |" for name in order
+        f"| {NAMES[name]} | {cases[name]['value']:.1%} | {cases[name]['spread'][0]:.1%} to {cases[name]['spread'][1]:.1%} |"
+        for name in order
     )
     credits = "\n".join(f"| {one['from']} | {one['licence']} |" for one in corpus["credits"].values())
     card = CARD.format(

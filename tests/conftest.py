@@ -50,12 +50,27 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def colour_rows() -> list[dict[str, str]]:
     """240 rows of three classes that a tiny model can learn: the colour named in a sentence."""
-    things = ["car", "house", "boat", "shirt", "door", "cup", "chair", "hat", "lamp", "book", "bag", "coat", "fence", "wall", "bike", "plate"]
+    things = [
+        "car",
+        "house",
+        "boat",
+        "shirt",
+        "door",
+        "cup",
+        "chair",
+        "hat",
+        "lamp",
+        "book",
+        "bag",
+        "coat",
+        "fence",
+        "wall",
+        "bike",
+        "plate",
+    ]
     openings = ["I want a", "Please send the", "We sold one", "She painted her", "They lost my"]
     colours = ["red", "green", "blue"]
-    return [
-        {"text": f"{opening} {colour} {thing}", "label": colour} for thing in things for opening in openings for colour in colours
-    ]
+    return [{"text": f"{opening} {colour} {thing}", "label": colour} for thing in things for opening in openings for colour in colours]
 
 
 @pytest.fixture(scope="session")

@@ -196,7 +196,10 @@ def test_a_mistake_is_answered_in_one_sentence(case: Case, bench: Bench, command
 def test_the_installed_command_ends_the_same_way(case: Case, bench: Bench, command: Any) -> None:
     recipe = case.make(bench)
     done = subprocess.run(
-        [sys.executable, "-m", "tunesmith", "run", recipe, "--workspace", bench.folder / "work"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "tunesmith", "run", recipe, "--workspace", bench.folder / "work"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     said = command("run", recipe, "--workspace", bench.folder / "other")
     assert (done.returncode, done.stdout, done.stderr) == (said.code, said.out, said.err)

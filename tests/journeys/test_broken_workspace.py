@@ -156,7 +156,12 @@ def copy(finished: Path, tmp_path: Path) -> Path:
 def test_a_damaged_ledger(copy: Path, command: Any) -> None:
     database = copy / "work" / "tunesmith.db"
     content = database.read_bytes()
-    for damage in (b"not a database at all, but some text" * 200, content[:5000], content[:4096] + os.urandom(len(content) - 4096), bytes(len(content))):
+    for damage in (
+        b"not a database at all, but some text" * 200,
+        content[:5000],
+        content[:4096] + os.urandom(len(content) - 4096),
+        bytes(len(content)),
+    ):
         for beside in copy.glob("work/tunesmith.db-*"):
             beside.unlink()
         database.write_bytes(damage)

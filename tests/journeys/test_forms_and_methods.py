@@ -25,7 +25,11 @@ def run(tmp_path: Path, tiny_base: Path, command: Any, write_rows: Any, write_re
 
 
 def _pairs() -> Rows:
-    return [{"prompt": f"Where is the {thing}, number {n}?", "completion": f"In hall {n} of the {thing} house."} for thing in THINGS for n in range(4)]
+    return [
+        {"prompt": f"Where is the {thing}, number {n}?", "completion": f"In hall {n} of the {thing} house."}
+        for thing in THINGS
+        for n in range(4)
+    ]
 
 
 def test_prompts_and_completions_are_answered_in_free_text(run: Any) -> None:

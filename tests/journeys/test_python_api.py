@@ -72,7 +72,9 @@ def test_the_same_recipe_is_shown_at_once(done: tunesmith.Round, recipe: tunesmi
     assert tunesmith.show(done.id, workspace=workspace).report == done.report
 
 
-def test_the_recipe_of_a_round_gives_the_same_recipe(done: tunesmith.Round, recipe: tunesmith.Recipe, workspace: Path, tmp_path: Path) -> None:
+def test_the_recipe_of_a_round_gives_the_same_recipe(
+    done: tunesmith.Round, recipe: tunesmith.Recipe, workspace: Path, tmp_path: Path
+) -> None:
     (tmp_path / "again.yaml").write_text(done.report["recipe"])  # type: ignore[index]
     again = tunesmith.load_recipe(tmp_path / "again.yaml")
     assert again.identity() == recipe.identity()

@@ -61,7 +61,7 @@ def test_the_report_is_complete_and_lies_in_the_rounds_folder(home: Path, report
     assert {"schema", "round", "verdict", "systems", "few_shot", "data", "training", "confusion", "errors", "recipe", "environment", "hashes", "seeds", "warnings"} == set(report)  # fmt: skip
     card = (folder / "report.html").read_text()
     assert report["verdict"]["sentence"].split(":")[0] in card and report["round"]["id"] in card
-    assert not [path for path in folder.rglob("*.bin")] + [path for path in folder.rglob("*.pkl")]
+    assert not list(folder.rglob("*.bin")) + list(folder.rglob("*.pkl"))
     assert report["round"]["status"] == "done" and report["round"]["continued"] == 0
     assert report["hashes"]["model"] == digest_folder(folder / "model")
     assert [system["key"] for system in report["systems"]] == ["zero-shot", "few-shot", "linear", "tuned"]
@@ -81,7 +81,9 @@ def test_the_figures_are_those_of_the_saved_predictions(home: Path, report: dict
         assert system["metrics"]["accuracy"]["low"] <= right / len(predictions) <= system["metrics"]["accuracy"]["high"]
         assert all(0 <= one["confidence"] <= 1 for one in predictions)
     table, tuned = report["confusion"], report["systems"][-1]
-    assert sum(table["counts"][i][i] for i in range(len(table["labels"]))) / tuned["rows"] == pytest.approx(tuned["metrics"]["accuracy"]["value"])
+    assert sum(table["counts"][i][i] for i in range(len(table["labels"]))) / tuned["rows"] == pytest.approx(
+        tuned["metrics"]["accuracy"]["value"]
+    )
     assert sum(map(sum, table["counts"])) == tuned["rows"]
     best = max(report["systems"][:2], key=lambda system: system["metrics"]["accuracy"]["value"])
     assert report["verdict"]["gain"]["value"] == pytest.approx(tuned["metrics"]["accuracy"]["value"] - best["metrics"]["accuracy"]["value"])
@@ -94,7 +96,9 @@ def _macro_f1(predictions: list[dict[str, Any]]) -> float:
     found = []
     for label in labels:
         hits = sum(one["answer"] == one["reference"] == label for one in predictions)
-        found.append(2 * hits / (sum(one["answer"] == label for one in predictions) + sum(one["reference"] == label for one in predictions)))
+        found.append(
+            2 * hits / (sum(one["answer"] == label for one in predictions) + sum(one["reference"] == label for one in predictions))
+        )
     return sum(found) / len(labels)
 
 

@@ -17,7 +17,6 @@ from typing import Any
 
 from tunesmith.core.errors import BusyError, MachineError
 
-
 _TEMPORARY = re.compile(r"^\.(.+)\.[0-9a-f]{32}\.part$")
 
 

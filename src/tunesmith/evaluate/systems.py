@@ -169,7 +169,9 @@ class Answerer:
         listen(Started(work, len(rows)))
         if not rows:
             raise DataError("There is no text to measure: the test side holds no rows.")
-        windows = [text_examples([self.renderer.row(row, whole=True)], max_tokens=self.renderer.max_tokens, weight_by="token") for row in rows]
+        windows = [
+            text_examples([self.renderer.row(row, whole=True)], max_tokens=self.renderer.max_tokens, weight_by="token") for row in rows
+        ]
         owners = np.array([index for index, parts in enumerate(windows) for _ in parts])
         logps, tokens = row_logps(self.model, [part.sequence for parts in windows for part in parts], device=self.device)
         sums, counts = np.bincount(owners, logps, len(rows)), np.bincount(owners, tokens, len(rows))

@@ -177,9 +177,9 @@ class TrainingRun:
     def _drive(self) -> None:
         for report in train(self.state, self.feed, self.select_examples, self.objective):
             if isinstance(report, EvaluationReport):
-                save_checkpoint(self.state, self.folder / "anchor")
                 if report.best:  # before the anchor: a run killed between the two evaluates again, and saves both
                     save_checkpoint(self.state, self.folder / "best")
+                save_checkpoint(self.state, self.folder / "anchor")
                 self.listen(Advanced("train", report.step, f"validation loss {report.loss:.3f}"))
             else:
                 self._log(report)

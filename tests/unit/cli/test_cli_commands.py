@@ -40,9 +40,7 @@ def test_json_is_alone_on_stdout(tunesmith_command: Call, pipeline: Any, recipe:
     assert "a library chatters" in said.err
 
 
-def test_settings_and_workspace_are_handed_on(
-    tunesmith_command: Call, pipeline: Any, recipe: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_settings_and_workspace_are_handed_on(tunesmith_command: Call, pipeline: Any, recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
     tunesmith_command("run", recipe, "--again", "--set", "train.epochs=1", "--set", "seed=7", "--workspace", "w")
     how = pipeline.calls[-1][1]
     assert (how["again"], how["workspace"], how["recipe"].train.epochs, how["recipe"].seed) == (True, Path("w"), 1.0, 7)
