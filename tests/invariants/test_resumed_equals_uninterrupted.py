@@ -413,7 +413,7 @@ def commands(request: pytest.FixtureRequest, tiny_base: Path, colour_file: Path,
 
 
 def test_the_command_killed_at_chosen_moments(commands: tuple[Command, Command]) -> None:
-    """Killed while it writes its first checkpoint, at steps 1, 3 and 5, and while it evaluates; then left to end. Adapters: two of these."""
+    """Killed while it writes its first checkpoint, at steps 1, 3 and 5, and in evaluation; then left to end. Adapters: two of these."""
     whole, killed = commands
     assert whole.finish()[0] == 0
     training = "rounds/*/training"
