@@ -86,7 +86,7 @@ def test_a_disk_that_fills_up_at_every_stage(disk: Any, recipe: Path, tmp_path: 
     [
         (Started, "train", "A checkpoint .* could not be written .*/training/.*No space left"),
         (Ended, "train", "No space left for .*/cache/train-"),
-        (Started, "score zero-shot on test", "No space left for .*/cache/baselines-"),
+        (Started, "score zero-shot on test", "No space left for .*/baselines-unfinished/"),
         (Started, "score fine-tuned on test", "No space left for .*/predictions/tuned.jsonl:"),
     ],
 )

@@ -106,7 +106,7 @@ def test_an_instruction_stands_before_every_row_and_in_the_model(run: Any, colou
     assert report["systems"][-1]["prompt_tokens"] > plain["systems"][-1]["prompt_tokens"] + 5
     assert report["data"]["waterfall"][-1] == report["data"]["waterfall"][-1] | {"stage": "instruct", "changed": 240, "dropped": 0}
     assert text in (Path(said["folder"]) / "model" / "tunesmith.json").read_text()
-    assert [system["key"] for system in report["systems"]] == ["zero-shot", "linear", "tuned"]
+    assert [system["key"] for system in report["systems"]] == ["zero-shot", "majority", "linear", "tuned"]
     assert report["round"]["identity"] != plain["round"]["identity"]
 
 
@@ -114,7 +114,7 @@ def test_examples_that_pass_the_context_are_left_out_and_told(run: Any, colour_r
     said = run(colour_rows, train={"max_tokens": 80}, evaluate={"few_shot": [0, 1, 16]})
     report = said.json()["report"]
     assert {entry["k"] for entry in report["few_shot"]["tried"]} == {0, 1}
-    assert "16 examples (plain) pass the base's context of 80 tokens: left out." in said.err
+    assert "16 examples (plain) don't fit the base's context of 80 tokens: left out." in said.err
 
 
 def test_labels_are_written_as_words_and_reported_as_they_stand(run: Any, colour_rows: Rows) -> None:

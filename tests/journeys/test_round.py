@@ -65,7 +65,7 @@ def test_the_report_is_complete_and_lies_in_the_rounds_folder(home: Path, report
     assert not list(folder.rglob("*.bin")) + list(folder.rglob("*.pkl"))
     assert report["round"]["status"] == "done" and report["round"]["continued"] == 0
     assert report["hashes"]["model"] == digest_folder(folder / "model")
-    assert [system["key"] for system in report["systems"]] == ["zero-shot", "few-shot", "linear", "tuned"]
+    assert [system["key"] for system in report["systems"]] == ["zero-shot", "few-shot", "majority", "linear", "tuned"]
 
 
 def test_the_figures_are_those_of_the_saved_predictions(home: Path, report: dict[str, Any]) -> None:

@@ -50,6 +50,16 @@ def test_labels_that_mean_nothing_are_no_gain(seed: int, judged: Any, colour_row
     assert _accuracy(report)["tuned"] < 0.6
 
 
+def test_learning_only_how_common_labels_are_is_no_gain(judged: Any, colour_rows: Rows) -> None:
+    """Skewed labels that mean nothing: a model that always gives the commonest beats the base, and has learnt nothing."""
+    labels = ["usual"] * 160 + ["rare"] * 40 + ["odd"] * 40
+    random.Random(2).shuffle(labels)
+    report = judged([row | {"label": label} for row, label in zip(colour_rows, labels, strict=True)], train={"epochs": 3})
+    found, verdict = _accuracy(report), report["verdict"]
+    assert found["majority"] > 0.5
+    assert verdict["outcome"] == "no gain shown" and verdict["gain"]["low"] <= 0
+
+
 def test_training_that_changes_nothing_is_no_gain(judged: Any, colour_rows: Rows) -> None:
     report = judged(colour_rows, train={"learning_rate": 1e-9, "epochs": 1}, evaluate={"few_shot": [0]})
     verdict = report["verdict"]

@@ -74,10 +74,20 @@ class Renderer:
         self.label_texts = dict(label_texts or {})
         self.template = tokenizer.chat_template or PLAIN
         self.has_own_template = bool(tokenizer.chat_template)
-        self._tokens: dict[str, Any] = {"bos_token": tokenizer.bos_token or "", "eos_token": tokenizer.eos_token}
+        self.start_ids = self._start_of_text()
+        # A template of the model's own writes its start token where it wants one; ours writes what the tokenizer would add.
+        start = tokenizer.bos_token if self.has_own_template or self.start_ids else None
+        self._tokens: dict[str, Any] = {"bos_token": start or "", "eos_token": tokenizer.eos_token}
         self.added = tokenizer.get_added_vocab()
         self._pattern = neutraliser(control_strings(self.template, self.added))
         self.end_ids = self._end_of_answer()
+
+    def _start_of_text(self) -> tuple[int, ...]:
+        """The tokens that this tokenizer puts before plain text: BOS for Llama or Gemma, none for GPT-2."""
+        bare = self.tokenizer.encode("x", add_special_tokens=False)
+        whole = self.tokenizer.encode("x", add_special_tokens=True)
+        found = next((place for place in range(len(whole)) if whole[place : place + len(bare)] == bare), 0)
+        return tuple(whole[:found])
 
     def _end_of_answer(self) -> tuple[int, ...]:
         """The token that closes an answer: what the template writes after one where that is a control token, else eos."""
@@ -153,10 +163,10 @@ class Renderer:
             DataError: the answer alone, or the prompt with it, can't be made to fit.
         """
         answer, broken = self.answer(row.answer), neutralise(self.written(row.answer), self._pattern)[1]
-        if not row.prompt and whole:
-            return Rendered(row.id, answer, 0, 0, broken)
         if not row.prompt:
-            return Rendered(row.id, answer[: self.max_tokens], 0, max(0, len(answer) - self.max_tokens), broken)
+            text = self.start_ids + answer
+            kept = text if whole else text[: self.max_tokens]
+            return Rendered(row.id, kept, 0, len(text) - len(kept), broken)
         if len(answer) >= self.max_tokens:
             raise DataError(
                 f"Row {row.id} has an answer of {len(answer)} tokens, and train.max_tokens is {self.max_tokens}: raise it, or drop the row."

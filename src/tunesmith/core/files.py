@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tunesmith.core.errors import BusyError, MachineError
+from tunesmith.core.errors import BusyError, MachineError, RecipeError
 
 _TEMPORARY = re.compile(r"^\.(.+)\.[0-9a-f]{32}\.part$")
 
@@ -46,6 +46,14 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def home_path(path: str) -> Path:
+    """A path with `~` resolved; RecipeError where it names a user who isn't there."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise RecipeError(f"{path!r} begins with the home folder of a user this machine doesn't know: write the path out.") from error
 
 
 def make_folder(folder: Path) -> Path:

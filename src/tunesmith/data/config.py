@@ -26,7 +26,7 @@ class ReadConfig(Section):
     """Role -> your column: text, label, prompt, completion, instruction, input, output, messages, chosen, rejected."""
     bad_lines: Share = 0.01
     """The share of lines that may be unreadable: they are set aside in quarantine.jsonl; above it the round stops."""
-    max_line_mib: float = Field(default=1.0, gt=0)
+    max_line_mib: float = Field(default=1.0, gt=0, le=1024)
     """Longest line read, in MiB; longer ones are set aside."""
 
 

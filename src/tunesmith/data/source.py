@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from tunesmith.core.errors import DataError, MachineError, RecipeError, did_you_mean
+from tunesmith.core.files import home_path
 from tunesmith.data.formats import SUFFIXES, Source
 
 _MAGIC = {
@@ -42,7 +43,7 @@ def find(path: str, longest: int) -> tuple[str, Source]:
         from tunesmith.embedded import sample_path
 
         path = str(sample_path())
-    place = Path(path).expanduser()
+    place = home_path(path)
     try:
         if place.is_dir():
             return "arrow", _folder(place, longest)

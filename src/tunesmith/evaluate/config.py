@@ -1,5 +1,7 @@
 """The `evaluate` and `gates` sections of a recipe."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from tunesmith.section import Section
@@ -10,7 +12,7 @@ class EvaluateConfig(Section):
 
     metrics: list[str] = Field(default=[])
     """Names of measures, the first decides the verdict; by task where absent: accuracy and macro_f1, or exact_match, rougeL, chrf and bleu."""
-    few_shot: list[int] = Field(default=[0, 1, 4, 8])
+    few_shot: list[Annotated[int, Field(ge=0, le=1000)]] = Field(default=[0, 1, 4, 8])
     """Numbers of examples tried in the base's prompt; the best on `select` is scored on test. 0 (no examples) is always scored."""
     select_rows: int = Field(default=200, gt=0)
     """At most this many `select` rows are used to choose k and the form of the prompt."""

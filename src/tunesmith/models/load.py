@@ -1,16 +1,19 @@
 """Bases: from the package, a folder or a hub. safetensors only; a base's own code runs only where the recipe names it."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub import constants, get_session
+from huggingface_hub.utils.tqdm import disable_progress_bars
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from tunesmith.core.errors import MachineError, RecipeError
+from tunesmith.core.files import home_path
 from tunesmith.core.hashing import digest, digest_folder
 from tunesmith.embedded import base_path
 from tunesmith.models.config import BaseConfig
@@ -18,6 +21,8 @@ from tunesmith.models.config import BaseConfig
 _noise: Any = logging
 _noise.set_verbosity_error()
 _noise.disable_progress_bar()
+disable_progress_bars()
+warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -41,7 +46,7 @@ def resolve_base(config: BaseConfig) -> str:
     if config.path == "embedded":
         return str(base_path())
     looks_local = config.path.startswith((".", "/", "~")) or config.path.count("/") > 1
-    folder = Path(config.path).expanduser()
+    folder = home_path(config.path)
     if folder.is_dir():
         return str(folder)
     if folder.exists() or looks_local:
@@ -49,6 +54,12 @@ def resolve_base(config: BaseConfig) -> str:
             f"base.path {config.path!r} is not a folder with a model: give a folder with config.json and *.safetensors, or a hub id."
         )
     return config.path
+
+
+def lasting_path(config: BaseConfig) -> str:
+    """The base's path as it may be kept beside a model: a folder's is made absolute, so that it holds from everywhere."""
+    folder = home_path(config.path)
+    return str(folder.resolve()) if config.path != "embedded" and folder.is_dir() else config.path
 
 
 def base_hash(config: BaseConfig) -> str:
@@ -84,7 +95,7 @@ def _from_hub(config: BaseConfig, load: Any) -> Any:
     """Call a Hugging Face loader; say in one line what keeps it from working."""
     try:
         return load()
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
         text = str(error)
         first = text.strip().splitlines()[0][:200] if text.strip() else type(error).__name__
         local = Path(resolve_base(config)).is_dir()

@@ -173,13 +173,13 @@ def check(recipe: Recipe, *, workspace: Path = DEFAULT, listen: Listener = silen
 
 def prepare(recipe: Recipe, *, workspace: Path = DEFAULT, listen: Listener = silent) -> PreparedDataset:
     """Read, clean and split the data into an immutable dataset."""
-    from tunesmith.pipeline.datasets import data_report, dataset_folder, prepared_dataset, record_dataset
+    from tunesmith.pipeline.datasets import data_report, prepared_dataset, record_dataset
 
     place = Workspace(Path(workspace))
-    dataset = prepared_dataset(recipe, place, listen)
+    dataset, folder = prepared_dataset(recipe, place, listen)
     with place.ledger() as ledger:
         record_dataset(ledger, dataset)
-    return PreparedDataset(dataset.id, dataset_folder(place, dataset.id), data_report(dataset))
+    return PreparedDataset(dataset.id, folder, data_report(dataset))
 
 
 def show(round_id: str, *, workspace: Path = DEFAULT) -> Round:

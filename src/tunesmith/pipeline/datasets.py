@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tunesmith.core.files import read_json, write_json
+from tunesmith.core.files import home_path, read_json, write_json
 from tunesmith.core.hashing import digest, digest_file, digest_folder
 from tunesmith.core.progress import Ended, Listener
 from tunesmith.data.config import DataConfig
@@ -25,14 +25,17 @@ def data_content(config: DataConfig) -> dict[str, str]:
 
 
 def _content(path: str) -> str:
-    place = sample_path() if path == "sample" else Path(path).expanduser()
+    place = sample_path() if path == "sample" else home_path(path)
     if place.is_dir():
         return digest_folder(place)
     return digest_file(place) if place.is_file() else "missing"
 
 
-def prepared_dataset(recipe: Recipe, workspace: Workspace, listen: Listener) -> Dataset:
-    """The dataset of a recipe: read back where the same files were prepared the same way before, else made now."""
+def prepared_dataset(recipe: Recipe, workspace: Workspace, listen: Listener) -> tuple[Dataset, Path]:
+    """The dataset of a recipe and its folder: read back where the same files were prepared the same way before, else made now.
+
+    The folder is named by content and by what was prepared: other files with the same good rows have accounts of their own.
+    """
     config = recipe.data
     key = digest([VERSION, config.model_dump(mode="json"), data_content(config), recipe.seed])
     pointer = workspace.cache / f"dataset-{key[:16]}.json"
@@ -40,17 +43,12 @@ def prepared_dataset(recipe: Recipe, workspace: Workspace, listen: Listener) -> 
         folder = workspace.datasets / read_json(pointer)["dataset"]
         if folder.is_dir():
             listen(Ended("prepare", 0.0, reused=True))
-            return read_dataset(folder)
+            return read_dataset(folder), folder
     prepared = prepare(config, recipe.seed, listen)
-    folder = dataset_folder(workspace, prepared.dataset.id)
+    folder = workspace.datasets / f"{prepared.dataset.id[:16]}-{key[:8]}"
     prepared.write(folder)
     write_json(pointer, {"dataset": folder.name})
-    return prepared.dataset
-
-
-def dataset_folder(workspace: Workspace, dataset_id: str) -> Path:
-    """Where a dataset lies."""
-    return workspace.datasets / dataset_id[:16]
+    return prepared.dataset, folder
 
 
 def data_report(dataset: Dataset) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The evaluation stage: choose the base's best prompt on `select`, then score every system on test in one opening."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,15 +88,14 @@ def choose_prompts(base: Answerer, sides: Sides, recipe: Recipe, metrics: Sequen
     best: list[Prompted] = []
     written = base.renderer.written
     for form in prompt_forms(sides.train, recipe.evaluate.few_shot, sides.labels, written=written, seed=recipe.seed):
-        if not _fits(base, form, [*rows, *sides.test]):
-            listen(Said(f"{form.k} examples ({form.name}) pass the base's context of {base.renderer.max_tokens} tokens: left out."))
+        bare = form.k == 0 and form.name == PLAIN  # always scored: what is too long is cut, and preflight has said so
+        if not bare and not _fits(base, form, [*rows, *sides.test]):
+            listen(Said(f"{form.k} examples ({form.name}) don't fit the base's context of {base.renderer.max_tokens} tokens: left out."))
             continue
         scored = base.under_each_scale(rows, form.messages, work=f"choose the base's prompt: k = {form.k}, {form.name}", listen=listen)
         found = [(one, values(predictions, metrics[:1])[metrics[0]]) for one, predictions in scored]
         best.append(_best([Prompted(one, form, value) for one, value in found if value is not None], metrics[0]))
     zeros = [one for one in best if one.form.k == 0]
-    if not zeros:
-        raise DataError("No prompt of the base fits its context, even without examples: shorten data.instruction, or take another base.")
     shots = [one for one in best if one.form.k > 0]
     few = _best(shots, metrics[0]) if shots else None
     shown = few or _best(zeros, metrics[0])
@@ -147,9 +147,18 @@ def score_baselines(
     few = chosen.few
     if few is not None:
         saved(folder / "few-shot.jsonl", lambda: answers(few, "score few-shot on test"))
+    if sides.labels is not None:
+        saved(folder / "majority.jsonl", lambda: always_commonest(sides.train, sides.test))
     if sides.labels is not None and recipe.evaluate.linear_floor:
         saved(folder / "linear.jsonl", lambda: linear_floor(sides.train, sides.test, seed=recipe.seed))
     return chosen.piece | {"zero_form": chosen.zero.name}
+
+
+def always_commonest(train: Sequence[Row], test: Sequence[Row]) -> list[Prediction]:
+    """The commonest training label as the answer to every row: what a model that learned only the labels' shares would say."""
+    counts = Counter(row.answer for row in train)
+    label = min(counts, key=lambda one: (-counts[one], one))
+    return [Prediction(row_id=row.id, reference=row.answer, answer=label, confidence=counts[label] / len(train)) for row in test]
 
 
 def systems_of(folder: Path, tuned: Path, few_shot: dict[str, Any]) -> list[System]:
@@ -158,6 +167,7 @@ def systems_of(folder: Path, tuned: Path, few_shot: dict[str, Any]) -> list[Syst
     names: dict[str, tuple[str, Literal["baseline", "floor"]]] = {
         "zero-shot": ("Base, zero-shot", "baseline"),
         "few-shot": (f"Base, few-shot (k = {few_shot['k']}{listed})", "baseline"),
+        "majority": ("Always the commonest label", "baseline"),
         "linear": ("TF-IDF with logistic regression", "floor"),
     }
     systems = []

@@ -83,6 +83,12 @@ def preflight(
         warnings.append(
             f"{len(cut)} of {len(rendered)} training rows lose the start of their prompt: longer than {renderer.max_tokens} tokens."
         )
+    for side in ("select", "calibrate", "test"):
+        others = _render(sides[side], renderer, problems)
+        if shorter := sum(item.cut_tokens > 0 for item in others):
+            warnings.append(
+                f"{shorter} of {len(others)} {side} rows lose the start of their prompt: longer than {renderer.max_tokens} tokens."
+            )
     broken = sum(1 for item in rendered if item.neutralised)
     if broken:
         warnings.append(f"{broken} training rows hold control strings such as <|im_end|>: neutralised, they stay text.")

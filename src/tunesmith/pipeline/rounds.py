@@ -3,10 +3,11 @@
 import contextlib
 import platform
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -24,8 +25,8 @@ from tunesmith.evaluate.measures import resolve
 from tunesmith.evaluate.verdict import judge
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import ArtefactRecord, Edge, MetricRecord, Status, now
-from tunesmith.models.load import Base, load_base
-from tunesmith.models.package import Bundle, load_model, save_model
+from tunesmith.models.load import Base, lasting_path, load_base
+from tunesmith.models.package import Bundle, load_bundle, load_model, save_model
 from tunesmith.pipeline.datasets import data_report, groups_of, prepared_dataset, record_dataset
 from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, systems_of
 from tunesmith.pipeline.preflight import CheckReport, preflight
@@ -35,7 +36,7 @@ from tunesmith.recipe import Recipe, dump_recipe
 from tunesmith.report.card import write_card
 
 TRAIN_VERSION = 1
-BASELINES_VERSION = 2
+BASELINES_VERSION = 3
 OPENINGS_BEFORE_WARNING = 10
 
 
@@ -101,7 +102,8 @@ class Bench:
 
 def bench_of(recipe: Recipe, workspace: Workspace, listen: Listener, base_hash: str) -> Bench:
     """Prepare the data, or take what was prepared before."""
-    return Bench(recipe, workspace, prepared_dataset(recipe, workspace, listen), base_hash)
+    dataset, _ = prepared_dataset(recipe, workspace, listen)
+    return Bench(recipe, workspace, dataset, base_hash)
 
 
 @dataclass
@@ -199,6 +201,8 @@ class Execution:
 
         out = self.stages.folder("train", TRAIN_VERSION, inputs, make)
         link_folder(out / "model", self.folder / "model")
+        method = load_bundle(out / "model").method
+        write_json(self.folder / "model" / "tunesmith.json", asdict(self.bundle(method)))  # this round's own, whoever trained it
         forget_checkpoints(self.folder / "training")  # each is three times the model; the model is what was wanted of them
         write_json(self.folder / "training.json", read_json(out / "training.json"))
         return self.folder / "model"
@@ -214,7 +218,7 @@ class Execution:
             label_texts=self.bench.renderer.label_texts,
             instruction=recipe.data.instruction,
             max_new_tokens=recipe.evaluate.max_new_tokens,
-            base=recipe.base.model_dump(mode="json"),
+            base=recipe.base.model_dump(mode="json") | {"path": lasting_path(recipe.base)},
             head=recipe.method.head == "class",
         )
 
@@ -236,9 +240,14 @@ class Execution:
             def base() -> Any:
                 return answerer(bench.base.model, bench.renderer, bench.judged, recipe)
 
-            write_json(out / "few_shot.json", score_baselines(base, bench.judged, recipe, bench.metrics, out, self.listen))
+            answers = make_folder(self.folder / "baselines-unfinished")  # outlives a kill: no system answers the test rows twice
+            piece = score_baselines(base, bench.judged, recipe, bench.metrics, answers, self.listen)
+            shutil.copytree(answers, out, dirs_exist_ok=True)
+            write_json(out / "few_shot.json", piece)
 
-        return self.stages.folder("baselines", BASELINES_VERSION, inputs, make)
+        out = self.stages.folder("baselines", BASELINES_VERSION, inputs, make)
+        shutil.rmtree(self.folder / "baselines-unfinished", ignore_errors=True)
+        return out
 
     def report(self, check: CheckReport, baselines: Path, tuned: Path, openings: int) -> dict[str, Any]:
         """Judge, assemble the report, write the card, tell the ledger."""

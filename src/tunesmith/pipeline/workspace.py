@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.files import explained, make_folder, whole_folder
+from tunesmith.core.files import explained, make_folder, mend_folder, only_one, whole_folder
 from tunesmith.core.hashing import digest, digest_folder
 from tunesmith.core.progress import Ended, Listener
 from tunesmith.ledger.records import StageRecord
@@ -73,8 +73,10 @@ class Stages:
             self.listen(Ended(name, 0.0, reused=True))
             return out
         started = time.monotonic()
-        with whole_folder(out) as temporary:
-            make(temporary)
+        with only_one(out.with_name(f".{out.name}.lock"), f"The stage {name} with the same inputs"):
+            mend_folder(out)  # what an earlier execution left when it was killed
+            with whole_folder(out) as temporary:
+                make(temporary)
         self.record(key, name, stage_version, inputs, out, time.monotonic() - started)
         return out
 

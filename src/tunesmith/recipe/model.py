@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
+from tunesmith.core.files import home_path
 from tunesmith.core.hashing import digest
 from tunesmith.data.config import DataConfig, Task
 from tunesmith.evaluate.config import EvaluateConfig, GatesConfig
@@ -102,4 +103,4 @@ def resolved(recipe: Recipe, folder: Path) -> Recipe:
 
 
 def _from(folder: Path, path: str) -> str:
-    return path if "://" in path else str(folder / Path(path).expanduser())
+    return path if "://" in path else str(folder / home_path(path))

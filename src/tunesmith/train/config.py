@@ -26,7 +26,7 @@ class EarlyStoppingConfig(Section):
 class TrainConfig(Section):
     """How the weights are changed."""
 
-    epochs: float = Field(default=3.0, gt=0)
+    epochs: float = Field(default=3.0, gt=0, le=10_000)
     """Passes over the training rows."""
     max_steps: int | None = Field(default=None, gt=0)
     """Stop after this many optimiser steps, whatever the epochs."""

@@ -19,7 +19,7 @@ def rendered(source: str, messages: tuple[Message, ...] = HELLO) -> str:
 
 def test_the_plain_template() -> None:
     messages = (Message("system", "Be brief."), Message("user", "hi"), Message("assistant", "yes"))
-    assert rendered(PLAIN, messages) == "System:\nBe brief.\nUser:\nhi\nAssistant:\nyes</s>\nAssistant:\n"
+    assert rendered(PLAIN, messages) == "<s>System:\nBe brief.\nUser:\nhi\nAssistant:\nyes</s>\nAssistant:\n"
 
 
 @pytest.mark.parametrize(

@@ -36,12 +36,12 @@ def recipes(draw: st.DrawFn) -> Recipe:
             "base": {"path": draw(_texts), "remote_code": draw(st.lists(_texts, max_size=3))},
             "method": {"targets": draw(st.just("all-linear") | st.lists(_texts, max_size=3)), "alpha": draw(st.none() | _positive)},
             "train": {
-                "epochs": draw(_positive),
+                "epochs": draw(st.floats(min_value=1e-3, max_value=1e4)),
                 "learning_rate": draw(st.none() | _positive),
                 "betas": draw(st.tuples(_share, _share)),
                 "share_prefixes": draw(st.booleans()),
             },
-            "evaluate": {"metrics": draw(st.lists(_texts, max_size=2)), "few_shot": draw(st.lists(st.integers(), max_size=4))},
+            "evaluate": {"metrics": draw(st.lists(_texts, max_size=2)), "few_shot": draw(st.lists(st.integers(0, 1000), max_size=4))},
             "gates": {"gain": draw(st.none() | st.floats(allow_nan=False, allow_infinity=False))},
         }
     )
