@@ -20,6 +20,9 @@ from tunesmith.score.prediction import Prediction
 from tunesmith.train.batches import text_examples
 from tunesmith.tree.plan import Floats, answer_only
 
+TIMED = 7
+"""Prompts answered once more, alone, to tell what an answer takes."""
+
 ROWS_AT_ONCE = 128
 """Rows answered between two reports of progress; sorted, so that neighbours share their prompts."""
 
@@ -82,18 +85,27 @@ class Answerer:
         answered: dict[int, Prediction] = {}
         for start in range(0, len(rows), ROWS_AT_ONCE):
             chosen = order[start : start + ROWS_AT_ONCE]
-            clock = time.perf_counter()
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
                 made = self._answer_some([prompts[index] for index in chosen])
-            each = (time.perf_counter() - clock) / len(chosen)
             for index, one in zip(chosen, made, strict=True):
-                answered[index] = _prediction(rows[index], one, len(prompts[index]), each)
+                answered[index] = _prediction(rows[index], one, len(prompts[index]), 0.0)
             listen(Advanced(work, len(answered)))
-        predictions = [answered[index] for index in range(len(rows))]
+        each = self._seconds_alone([prompts[index] for index in order])
+        predictions = [replace(answered[index], seconds=each) for index in range(len(rows))]
         if self.labels is None:
             predictions = self._with_likelihood(rows, prompts, predictions)
         listen(Ended(work, time.monotonic() - started))
         return predictions
+
+    def _seconds_alone(self, prompts: Sequence[tuple[int, ...]]) -> float:
+        """Median time of an answer to one prompt asked alone, over a few spread evenly: in a batch, shared prompts cost nothing."""
+        times: list[float] = []
+        for place in np.linspace(0, len(prompts) - 1, min(TIMED, len(prompts))).astype(int) if prompts else ():
+            started = time.perf_counter()
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+                self._answer_some([prompts[place]])
+            times.append(time.perf_counter() - started)
+        return float(np.median(times)) if times else 0.0
 
     def under_each_scale(
         self, rows: Sequence[Row], messages: Messages, *, work: str, listen: Listener = silent

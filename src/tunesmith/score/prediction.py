@@ -18,7 +18,7 @@ class Prediction:
     prompt_tokens: int = 0
     answer_tokens: int = 0
     seconds: float = 0.0
-    """Time for this answer: its share of its batch's wall-clock time."""
+    """Time for an answer asked alone: for a model, the median of a few."""
     reference_logprob: float | None = None
     """Natural log-probability of the reference under the system, end token included; for perplexity."""
     reference_tokens: int | None = None
