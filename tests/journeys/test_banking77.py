@@ -56,6 +56,7 @@ def test_ten_rows_an_intent_beat_the_base(said: dict[str, Any], shared_data: Pat
     assert verdict["outcome"] == "gain" and verdict["gain"]["low"] > 0.1
     assert accuracy["tuned"] > accuracy["zero-shot"] + 0.2 and accuracy["linear"] > 0.4
     training = report["training"]
-    assert training["tokens_in_rows"] > 1.2 * training["tokens_computed"]
+    # Bare texts share only what stands before them, so the planner lays them out plain: little may be lost to padding.
+    assert training["tokens_computed"] < 1.3 * training["tokens_in_rows"]
     assert training["validation"][-1]["loss"] < training["validation"][0]["loss"]
     assert Path(said["card"]).stat().st_size > 20_000
