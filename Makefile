@@ -3,7 +3,7 @@
 # make check   lint, types, import floors
 # make bench   benchmarks; results go to benchmarks/results
 #
-# TORCH_INDEX names the package index torch is taken from, e.g. the CPU or a CUDA index of pytorch.org.
+# TORCH_INDEX names the package index torch is taken from, where the default is not the build you want.
 
 PYTHON ?= python3
 TORCH = torch==2.13.0
