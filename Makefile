@@ -1,7 +1,8 @@
 # make demo    one whole round on the embedded base and sample: under five minutes on two cores
 # make test    all tests that this machine can run; the others say why they are skipped
 # make check   lint, types, import floors
-# make bench   benchmarks; results go to benchmarks/results
+# make bench   training side by side with TRL: about 40 minutes; results go to benchmarks/results. BENCH_ARGS: its options.
+#              benchmarks/base.py is run by hand
 #
 # TORCH_INDEX names the package index torch is taken from, where the default is not the build you want.
 
@@ -11,7 +12,7 @@ BIN = .venv/bin
 READY = .venv/.ready
 WORKERS ?= 2
 
-.PHONY: demo test check clean
+.PHONY: demo test check bench clean
 
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -33,5 +34,10 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: RESULT = benchmarks/results/$(shell date -u +%Y-%m-%d)-train.json
+bench: $(READY)
+	$(BIN)/python benchmarks/train.py --json $(BENCH_ARGS) > $(RESULT).part
+	mv $(RESULT).part $(RESULT)
+
 clean:
-	rm -rf .venv .tunesmith
+	rm -rf .venv .bench .tunesmith

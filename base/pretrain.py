@@ -26,15 +26,16 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from tunesmith.core.files import whole_folder, write_json
 from tunesmith.core.seeds import derive_seed
-from tunesmith.train.batches import Batch, Feed
+from tunesmith.train.batches import Batch, Example, Feed
 from tunesmith.train.checkpoint import load_checkpoint, save_checkpoint
-from tunesmith.train.config import TrainConfig
+from tunesmith.train.config import ObjectiveConfig, TrainConfig
 from tunesmith.train.loop import take_step
 from tunesmith.train.objectives import objective
 from tunesmith.train.optimizers import build_optimizers
-from tunesmith.train.schedule import Schedule
+from tunesmith.train.reading import read, weight_of
+from tunesmith.train.schedules import schedule_of
 from tunesmith.train.state import TrainState
-from tunesmith.tree.plan import Pass
+from tunesmith.tree.plan import Pass, Sequence_
 
 HERE = Path(__file__).parent
 SHAPE = {
@@ -47,7 +48,7 @@ SHAPE = {
 AVERAGE_DECAY = 0.99
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WindowFeed(Feed):
     """Windows of `width` tokens at seeded random places of a token file; no epochs, no end."""
 
@@ -76,8 +77,13 @@ class WindowFeed(Feed):
             row_S=np.repeat(np.arange(rows), width),
             last_R=np.arange(rows) * width + width - 1,
             rows_R=np.arange(rows),
+            path_N=everywhere,
+            lengths_R=np.full(rows, width),
         )
-        return Batch(planned, tuple(str(start) for start in starts), None, rows * width)
+        members = tuple(
+            Example(str(start), (Sequence_(tuple(window[:-1].tolist()), ()),)) for start, window in zip(starts, windows, strict=True)
+        )
+        return Batch(planned, members, planned.row_S, planned.rows_R)
 
 
 def model_of(tokenizer, context: int, seed: int) -> LlamaForCausalLM:
@@ -102,15 +108,15 @@ def model_of(tokenizer, context: int, seed: int) -> LlamaForCausalLM:
 @torch.no_grad()
 def held_out_loss(state: TrainState, tokens: np.ndarray, width: int, most: int) -> float:
     """Mean natural-log loss per token over windows of a held-out file, each token scored once."""
-    state.model.eval()
     windows = min(most, (len(tokens) - 1) // width)
-    feed = WindowFeed([], state.config, 0, False, tokens, width, 8)
-    total, count = 0.0, 0
+    feed = WindowFeed([], state.config, 0, "padded", tokens=tokens, width=width, pass_rows=8)
+    total, count, text = 0.0, 0.0, objective(ObjectiveConfig(), "text")
     starts = np.arange(windows) * width
     for low in range(0, windows - windows % 8 or windows, 8):
-        found = objective("text")(state.compute(feed._batch(starts[low : low + 8]), "token_logps"))
-        total, count = total + found.total.item(), count + found.weight
-    state.model.train()
+        batch = feed._batch(starts[low : low + 8])
+        with state.judged():
+            total += text(read(state, batch, text).inputs).total.item()
+        count += weight_of(batch, text)
     return total / count
 
 
@@ -173,9 +179,14 @@ def main() -> None:
     tokens = np.memmap(args.corpus / "train.bin", dtype=np.uint16, mode="r")
     model = model_of(tokenizer, args.context, args.seed)
     config = TrainConfig(
-        optimizer="muon", batch_rows=args.batch_tokens // args.width, schedule="constant", weight_decay=0.05, betas=(0.9, 0.95), warmup=0.0
+        optimizer="muon",
+        batch_rows=args.batch_tokens // args.width,
+        schedule="constant",
+        weight_decay=0.05,
+        betas=(0.9, 0.95),
+        warmup=args.warmup_steps / 10**9,
     )
-    schedule = Schedule("constant", 10**9, args.warmup_steps, 1.0)
+    schedule = schedule_of(config, 10**9)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     state = TrainState(
         model.to(device), build_optimizers(model, config, args.learning_rate), schedule, config, args.learning_rate, device, args.precision
@@ -203,7 +214,7 @@ def main() -> None:
 def feed_of(config: TrainConfig, args: argparse.Namespace, tokens: np.ndarray, width: int) -> WindowFeed:
     """Windows of one width, as many tokens a step whatever that is."""
     rows = config.model_copy(update={"batch_rows": args.batch_tokens // width})
-    return WindowFeed([], rows, args.seed, False, tokens, width, max(1, args.pass_tokens // width))
+    return WindowFeed([], rows, args.seed, "padded", tokens=tokens, width=width, pass_rows=max(1, args.pass_tokens // width))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +224,7 @@ class _Decay:
     begin: int
     steps: int
 
-    def share(self, step: int) -> float:
+    def share(self, step: int, losses: object = ()) -> float:
         return max(0.0, 1.0 - (step - self.begin) / (self.steps + 1))
 
 
@@ -222,7 +233,7 @@ def run(
 ) -> None:
     """Step, average, log, save."""
     started = saved = time.monotonic()
-    text = objective("text")
+    text = objective(ObjectiveConfig(), "text")
     valid = np.memmap(args.corpus / "valid.bin", dtype=np.uint16, mode="r")
     chat = np.memmap(args.corpus / "valid_chat.bin", dtype=np.uint16, mode="r")
     losses: list[float] = []

@@ -1,12 +1,20 @@
 """Fixtures every floor's tests may use: real data where it lies beside the checkout, and a base small enough for seconds."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
+
+# The same examples on every run, so that a change is judged by what it changed. HYPOTHESIS_PROFILE=searching draws new
+# ones, ten times as many: run it by hand, and keep what it finds as an @example.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("searching", max_examples=1000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture(scope="session")

@@ -84,7 +84,7 @@ def _one_kind(schema: dict[str, Any], option: dict[str, Any]) -> str:
             return f"list of {len(option['prefixItems'])} {_one_kind(schema, option['prefixItems'][0])}s"
         return f"list of {_one_kind(schema, option['items'])}s"
     if option["type"] == "object":
-        return "mapping of text to text"
+        return f"mapping of text to {_one_kind(schema, option['additionalProperties'])}"
     plain = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true`, `false`"}[option["type"]]
     bounds = [words.format(f"{option[key]:g}") for key, words in _BOUNDS if key in option and abs(option[key]) < _SEED_BOUND]
     return " ".join([plain, ", ".join(bounds)]) if bounds else plain

@@ -1,5 +1,11 @@
-"""How a step is divided into passes changes nothing: 1 x 8 rows and 8 x 1 follow the same path over several steps."""
+"""How a step is divided into passes changes nothing: 1 x 8 rows and 8 x 1 follow the same path over several steps.
 
+For every objective, regularisers included. The one thing that would not hold is a router's auxiliary loss, which counts
+the tokens of a pass; ours is never added.
+"""
+
+import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +14,17 @@ import torch
 from torch import Tensor
 
 from tunesmith.chat.render import Rendered
-from tunesmith.models.adapt import adapt
 from tunesmith.models.config import BaseConfig, MethodConfig
 from tunesmith.models.load import load_base
-from tunesmith.train.batches import Example, Feed, example
-from tunesmith.train.config import TrainConfig
+from tunesmith.models.methods import adapt
+from tunesmith.train.batches import Example, Feed, contrasted, example
+from tunesmith.train.config import ObjectiveConfig, TrainConfig
 from tunesmith.train.loop import StepReport, train
 from tunesmith.train.objectives import objective
 from tunesmith.train.optimizers import build_optimizers
-from tunesmith.train.schedule import schedule_of
-from tunesmith.train.state import TrainState
+from tunesmith.train.reference import Reference
+from tunesmith.train.schedules import schedule_of
+from tunesmith.train.state import Extras, TrainState
 
 STEPS = 5
 
@@ -32,20 +39,61 @@ def rows(weight_by: str) -> list[Example]:
     return made
 
 
+def likely(*sequences: Any) -> tuple[float, ...]:
+    """About what an untrained model gives each answer."""
+    return tuple(-5.5 * sum(weight > 0 for weight in sequence.weights) for sequence in sequences)
+
+
+def judged_by(name: str) -> list[Example]:
+    """The twenty rows with what an objective wants of them."""
+    made = rows("token")
+    if name in ("dpo", "ipo", "orpo", "simpo"):
+        worse = [replace(one.sequence, ids=(*one.sequence.ids[:-1], 77, 2), weights=(*one.sequence.weights, 1.0)) for one in made]
+        return [
+            replace(one, sequences=(one.sequence, worse[place]), reference=likely(one.sequence, worse[place]), weight=1.0 + place % 2)
+            for place, one in enumerate(made)
+        ]
+    if name == "kto":
+        paired = contrasted(made, 3)
+        return [
+            replace(one, wanted=place % 3 > 0, reference=likely(one.sequence), contrast_reference=likely(one.contrast)[0])
+            for place, one in enumerate(paired)
+        ]
+    if name == "unlikelihood":
+        return [replace(one, wanted=place % 3 > 0) for place, one in enumerate(made)]
+    targets: dict[str, Any] = {
+        "class": lambda place: place % 3,
+        "multilabel": lambda place: (1.0, float(place % 2), 0.0),
+        "regression": lambda place: place / 7,
+        "tags": lambda place: ((2, 1), (3 + place % 3, 2)),
+    }
+    return [replace(one, target=targets[name](place)) for place, one in enumerate(made)] if name in targets else made
+
+
+HEADS: dict[str, Any] = {"class": "class", "multilabel": "multilabel", "regression": "regression", "tags": "tags"}
+
+
 def trajectory(
-    base: Path, examples: list[Example], seed: int = 0, head: bool = False, **settings: Any
+    base: Path, examples: list[Example], name: str = "sft", seed: int = 0, ask: dict[str, Any] | None = None, **settings: Any
 ) -> tuple[list[float], dict[str, Tensor]]:
     """Losses of the steps, and the weights after the last."""
     config = TrainConfig(**({"batch_rows": 8, "max_steps": STEPS, "epochs": 9, "learning_rate": 5e-3, "warmup": 0.2} | settings))
     loaded = load_base(BaseConfig(path=str(base)))
-    method = MethodConfig(name="full", head="class" if head else "tokens")
+    reference = Reference(copy.deepcopy(loaded.model).requires_grad_(False))
+    method = MethodConfig(name="full", head=HEADS.get(name, "tokens"))
     model = adapt(loaded.model, method, parameters=1, labels=3, seed=0)
-    feed = Feed(examples, config, seed, share=config.share_prefixes)
-    rate = 5e-3
+    feed = Feed(examples, config, seed, layout="tree" if config.share_prefixes else "padded")
     state = TrainState(
-        model, build_optimizers(model, config, rate), schedule_of(config, feed.steps), config, rate, torch.device("cpu"), "fp32"
+        model,
+        build_optimizers(model, config, 5e-3),
+        schedule_of(config, feed.steps),
+        config,
+        5e-3,
+        torch.device("cpu"),
+        "fp32",
+        extras=Extras(reference=reference),
     )
-    reports = list(train(state, feed, [], objective("class" if head else "sft")))
+    reports = list(train(state, feed, [], objective(ObjectiveConfig(**(ask or {})), name)))
     return [report.loss for report in reports if isinstance(report, StepReport)], {
         name: p.detach().clone() for name, p in model.named_parameters()
     }
@@ -79,10 +127,26 @@ def test_one_pass_of_eight_is_eight_of_one(tiny_base: Path, weight_by: str, divi
     same(trajectory(tiny_base, examples, weight_by=weight_by, **divided), whole)
 
 
-def test_a_head_accumulates_exactly_too(tiny_base: Path) -> None:
-    examples = [Example(item.row_id, item.sequence, place % 3) for place, item in enumerate(rows("token"))]
-    whole = trajectory(tiny_base, examples, head=True, accumulate=1, token_budget=10_000)
-    same(trajectory(tiny_base, examples, head=True, accumulate=8), whole)
+@pytest.mark.parametrize("divided", [{"accumulate": 8}, {"token_budget": 60}, {"share_prefixes": False}], ids=["8 x 1", "budget", "padded"])
+@pytest.mark.parametrize(
+    ("name", "ask", "settings"),
+    [
+        ("sft", {"label_smoothing": 0.1, "focal_gamma": 2.0}, {}),
+        ("sft", {}, {"regularise": {"kl": 0.5}}),
+        *((name, {}, {}) for name in ("class", "multilabel", "regression", "tags")),
+        ("class", {"label_smoothing": 0.1, "focal_gamma": 1.0}, {}),
+        *((name, {}, {}) for name in ("dpo", "ipo", "orpo", "simpo", "kto", "unlikelihood")),
+        ("dpo", {}, {"regularise": {"kl": 0.5}}),
+        ("distill", {"temperature": 2.0}, {}),
+        ("distill", {"name": "distill", "direction": "reverse"}, {}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(map(str, value)) or None,
+)
+def test_for_every_objective(tiny_base: Path, name: str, ask: dict[str, Any], settings: dict[str, Any], divided: dict[str, Any]) -> None:
+    examples, asked = judged_by(name), ask | ({"name": name} if ask else {})
+    whole = trajectory(tiny_base, examples, name, ask=asked, token_budget=10_000, **settings)
+    assert abs(whole[0][-1] - whole[0][0]) > 1e-3
+    same(trajectory(tiny_base, examples, name, ask=asked, **settings, **divided), whole)
 
 
 def test_weighting_by_row_is_another_loss(tiny_base: Path) -> None:

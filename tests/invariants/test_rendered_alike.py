@@ -15,9 +15,10 @@ from tunesmith.core.errors import DataError
 from tunesmith.core.rows import Message, Row
 from tunesmith.embedded import base_path
 from tunesmith.infer.choices import score_choices
-from tunesmith.models.adapt import Classifier, adapt
 from tunesmith.models.config import BaseConfig, MethodConfig
+from tunesmith.models.heads import Headed
 from tunesmith.models.load import load_base
+from tunesmith.models.methods import adapt
 from tunesmith.models.package import Bundle, load_model, save_model
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
@@ -195,7 +196,7 @@ def test_a_saved_model_is_shown_and_answers_the_same(tiny_base: Path, tmp_path: 
 
 
 def _outputs(model: Any, prompt: tuple[int, ...], answer: tuple[int, ...]) -> torch.Tensor:
-    if isinstance(model, Classifier):
+    if isinstance(model, Headed):
         from tunesmith.infer.head import label_probabilities
 
         return torch.from_numpy(label_probabilities(model, [prompt, prompt[:5]], device=torch.device("cpu")))

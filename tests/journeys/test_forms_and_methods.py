@@ -73,21 +73,43 @@ def test_conversations(run: Any) -> None:
     assert all(error["prompt"].startswith("The ") for error in report["errors"])
 
 
-def test_preference_pairs_are_learnt_from_their_better_answer_and_that_is_said(run: Any) -> None:
-    rows = [pair | {"chosen": pair["completion"], "rejected": f"No idea, ask {n}."} for n, pair in enumerate(_pairs())]
-    said = run([{name: row[name] for name in ("prompt", "chosen", "rejected")} for row in rows])
-    report = said.json()["report"]
-    assert (report["data"]["task"], report["training"]["objective"]) == ("prefer", "sft")
-    told = [line for line in report["warnings"] if "chosen" in line and "rejected" in line]
-    assert len(told) == 1 and told[0] in said.err
-    assert all(error["reference"].startswith("In hall") for error in report["errors"])
-
-
 def test_lora_trains_few_weights_and_keeps_an_adapter(run: Any, colour_rows: Rows) -> None:
     said = run(colour_rows, method={"name": "lora", "rank": 4}).json()
     training = said["report"]["training"]
     assert training["method"] == "lora" and 0 < training["trainable"] < training["parameters"] / 10
     assert (Path(said["folder"]) / "model" / "adapter_model.safetensors").is_file()
+
+
+METHODS: dict[str, dict[str, Any]] = {
+    "rslora": {"rank": 4},
+    "dora": {"rank": 4},
+    "pissa": {"rank": 4},
+    "ia3": {},
+    "layers": {"top_layers": 1},
+    "features": {"head": "class"},
+    "prompt": {"virtual_tokens": 4},
+    "prefix": {"virtual_tokens": 4},
+}
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_every_method_goes_from_the_recipe_to_a_model_that_answers(run: Any, colour_rows: Rows, name: str) -> None:
+    said = run(colour_rows[:120], method={"name": name} | METHODS[name], evaluate={"few_shot": [0]}).json()
+    training = said["report"]["training"]
+    assert training["method"].startswith(name)
+    assert 0 < training["trainable"] < training["parameters"] / 4
+    losses = [point["loss"] for point in training["validation"]]
+    assert losses[-1] < losses[0]
+    folder = Path(said["folder"]) / "model"
+    assert (folder / "model.safetensors").is_file() == (name == "layers")
+    assert (folder / "adapter_model.safetensors").is_file() == (name not in ("layers", "features"))
+    assert said["report"]["systems"][-1]["metrics"]["accuracy"]["value"] >= 0
+
+
+def test_a_method_that_does_not_fit_the_base_is_refused_before_training(run: Any, colour_rows: Rows) -> None:
+    said = run(colour_rows, method={"name": "bitfit"}, code=2)
+    (line,) = said.errors
+    assert "this llama model has none" in line and "method.name: layers" in line
 
 
 def test_a_classification_head(run: Any, colour_rows: Rows) -> None:

@@ -5,7 +5,7 @@ generated. The end-of-answer token is part of the answer and supervised. What tr
 serving shows: both come from `Renderer.prompt`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ class Tokenizer(Protocol):
     eos_token_id: int | None
     bos_token: str | None
 
+    def __call__(self, text: str, *, add_special_tokens: bool = ..., return_offsets_mapping: bool = ...) -> Any: ...
     def encode(self, text: str, *, add_special_tokens: bool = ...) -> Any: ...
     def decode(self, token_ids: list[int], skip_special_tokens: bool = ...) -> Any: ...
     def get_added_vocab(self) -> dict[str, int]: ...
@@ -64,7 +65,9 @@ class Rendered:
 class Renderer:
     """Renders with one tokenizer, one template and one length; make it once and use it everywhere."""
 
-    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int, label_texts: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, *, max_tokens: int, label_texts: Mapping[str, str] | None = None, new_tokens: Iterable[str] = ()
+    ) -> None:
         if tokenizer.eos_token_id is None or tokenizer.eos_token is None:
             raise MachineError(
                 "The base's tokenizer names no end-of-sequence token: answers could never end. Set eos_token in its tokenizer_config.json."
@@ -79,7 +82,9 @@ class Renderer:
         start = tokenizer.bos_token if self.has_own_template or self.start_ids else None
         self._tokens: dict[str, Any] = {"bos_token": start or "", "eos_token": tokenizer.eos_token}
         self.added = tokenizer.get_added_vocab()
-        self._pattern = neutraliser(control_strings(self.template, self.added))
+        self._pattern = neutraliser(
+            control_strings(self.template, set(self.added) - set(new_tokens))
+        )  # words that the recipe added are words
         self.end_ids = self._end_of_answer()
 
     def _start_of_text(self) -> tuple[int, ...]:
@@ -120,6 +125,10 @@ class Renderer:
         Raises:
             DataError: the prompt cannot be made to fit, even with its longest message cut to nothing.
         """
+        return self.fitted(messages, room=room)[0]
+
+    def fitted(self, messages: Sequence[Message], *, room: int = 0) -> tuple[Prompt, tuple[Message, ...]]:
+        """`prompt`, and the messages as they were rendered: control strings broken, the longest cut where it had to be."""
         safe, broken = [], 0
         for message in messages:
             content, count = neutralise(message.content, self._pattern)
@@ -141,11 +150,14 @@ class Renderer:
             cut += excess
             ids = self._encode(self.text(safe, generation=True))
             excess = len(ids) - (self.max_tokens - room)
-        return Prompt(tuple(ids), cut, broken)
+        return Prompt(tuple(ids), cut, broken), tuple(safe)
 
     def written(self, answer: str) -> str:
-        """What is written for an answer: a label's words, or the answer itself."""
-        return self.label_texts.get(answer, answer)
+        """What is written for an answer: a label's words, those of several labels with commas between them, or the answer itself."""
+        if answer in self.label_texts or not self.label_texts:
+            return self.label_texts.get(answer, answer)
+        labels = answer.split(", ")
+        return ", ".join(self.label_texts[label] for label in labels) if all(label in self.label_texts for label in labels) else answer
 
     def answer(self, text: str) -> tuple[int, ...]:
         """Ids of an answer, end token included; of a label, its words."""
@@ -173,6 +185,25 @@ class Renderer:
             )
         prompt = self.prompt(row.prompt, room=len(answer))
         return Rendered(row.id, prompt.ids + answer, len(prompt.ids), prompt.cut_tokens, prompt.neutralised + broken)
+
+    def pair(self, row: Row) -> tuple[Rendered, Rendered]:
+        """A preference pair as two rows of ids, the chosen first, under one and the same prompt: it leaves room for the longer answer.
+
+        Raises:
+            DataError: the row has no rejected answer, or one of its answers can't be made to fit.
+        """
+        if row.rejected is None:
+            raise DataError(f"Row {row.id} is no preference pair: it has one answer. Drop it, or name the column of rejected answers.")
+        answers = [self.answer(row.answer), self.answer(row.rejected)]
+        longest = max(map(len, answers))
+        if longest >= self.max_tokens:
+            raise DataError(
+                f"Row {row.id} has an answer of {longest} tokens, and train.max_tokens is {self.max_tokens}: raise it, or drop the row."
+            )
+        prompt = self.prompt(row.prompt, room=longest)
+        broken = prompt.neutralised + sum(neutralise(text, self._pattern)[1] for text in (row.answer, row.rejected))
+        chosen, rejected = (Rendered(row.id, prompt.ids + ids, len(prompt.ids), prompt.cut_tokens, broken) for ids in answers)
+        return chosen, rejected
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of generated ids up to the end of the answer, control tokens left out."""

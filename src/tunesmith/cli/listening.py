@@ -101,7 +101,8 @@ class PlainLines:
         work.told_at = now
         of = f"/{work.total}" if work.total is not None else ""
         note = f", {one_line(event.note)}" if event.note else ""
-        self._print(f"{one_line(event.work)}: {event.done}{of} {work.unit}{note}{self._left(work, event.done, now)}")
+        left = self._left(work, event.done, now) if event.seconds_left is None else f", about {duration(event.seconds_left)} left"
+        self._print(f"{one_line(event.work)}: {event.done}{of} {work.unit}{note}{left}")
 
     @staticmethod
     def _left(work: _Work, done: int, now: float) -> str:
@@ -125,10 +126,10 @@ class Bars:
         progress = self._shown()
         match event:
             case Started():
-                self.tasks[event.work] = progress.add_task(one_line(event.work), total=event.total, unit=event.unit, note="")
+                self.tasks[event.work] = progress.add_task(one_line(event.work), total=event.total, unit=event.unit, note="", left=None)
             case Advanced():
                 if event.work in self.tasks:
-                    progress.update(self.tasks[event.work], completed=event.done, note=one_line(event.note))
+                    progress.update(self.tasks[event.work], completed=event.done, note=one_line(event.note), left=event.seconds_left)
             case Ended():
                 if event.work in self.tasks:
                     progress.remove_task(self.tasks.pop(event.work))
@@ -150,7 +151,15 @@ class Bars:
         """Rich is imported at the first event: a command that says nothing does not pay for it."""
         if self.progress is None:
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+            from rich.text import Text
+
+            class Left(TimeRemainingColumn):
+                """The work's own word on the time left, where it has one."""
+
+                def render(self, task: Task) -> Text:
+                    left = task.fields["left"]
+                    return super().render(task) if left is None else Text(duration(left), style="progress.remaining")
 
             self.progress = Progress(
                 TextColumn("{task.description}", markup=False),
@@ -159,7 +168,7 @@ class Bars:
                 TextColumn("{task.fields[unit]}", markup=False),
                 TimeElapsedColumn(),
                 TextColumn("left", markup=False),
-                TimeRemainingColumn(compact=True),
+                Left(compact=True),
                 TextColumn("{task.fields[note]}", markup=False),
                 console=Console(stderr=True, highlight=False, emoji=False),
                 transient=True,

@@ -11,6 +11,7 @@
 A message gives the value, the rule and the next move, in one sentence or two.
 """
 
+import math
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -61,8 +62,18 @@ class DivergedError(TunesmithError):
         super().__init__(
             f"step {step} was refused: loss {loss:g}, gradient norm {grad_norm:g}"
             + (f", rows {rows}" if rows else "")
-            + ". Lower train.learning_rate, or look at those rows."
+            + (
+                ". No weight had changed yet, so no rate helps: look at the size of targets, row weights and objective.beta."
+                if self.before_any_update
+                else ". Lower train.learning_rate, or look at those rows."
+            )
         )
+
+    @property
+    def before_any_update(self) -> bool:
+        """The loss was not finite before a single weight had changed: going back or slowing down can't help."""
+        first = self.step == 0 or (self.step == 1 and bool(self.row_ids))  # a validation after step 1 names no rows
+        return first and not math.isfinite(self.loss)
 
 
 class GateError(TunesmithError):

@@ -23,6 +23,8 @@ class Advanced:
     done: int
     note: str = ""
     """A few words on how it stands: `loss 1.83`."""
+    seconds_left: float | None = None
+    """Until its end, where the work knows better than its pace so far tells."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,16 @@ class Message:
     content: str
 
 
+Span = tuple[int, int, str]
+"""Start, end and label: characters `start` to `end - 1` of a text."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One example: what the model is shown, and what it should answer.
 
-    Raw text has an empty prompt and the text as its answer. For classification the answer is the label's name.
+    Raw text has an empty prompt and the text as its answer. For classification the answer is the label's name. What other
+    tasks ask for stands beside the answer, in `labels`, `value`, `tags`, `rejected` or `wanted`.
     """
 
     id: str
@@ -31,6 +36,16 @@ class Row:
     answer: str = ""
     rejected: str | None = None
     """The worse answer, of a preference pair."""
+    labels: tuple[str, ...] | None = None
+    """All labels that apply, sorted, none twice, of a multi-label row; its answer holds them in words (`score.meanings`)."""
+    value: float | None = None
+    """The number to be told, of a regression row; its answer is that number written."""
+    tags: tuple[Span, ...] | None = None
+    """The spans to be found in `text()`, in order and apart from one another; the answer is a rendering for people."""
+    wanted: bool | None = None
+    """Whether the answer is one to give, of feedback on single answers (KTO); None where nobody said."""
+    weight: float = 1.0
+    """How much the row counts in training; finite and above 0. No part of what the row is, so repeats may differ in it."""
     source: str = ""
     """File and position the row was read from, as `name.jsonl:17`; for people, never part of identity."""
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -42,6 +57,19 @@ class Row:
             if message.role == "user":
                 return message.content
         return self.answer
+
+    def target(self) -> dict[str, Any]:
+        """What the row asks for beside its words, as JSON values; empty for a plain row. Part of its identity."""
+        found: dict[str, Any] = {}
+        if self.labels is not None:
+            found["labels"] = list(self.labels)
+        if self.value is not None:
+            found["value"] = self.value
+        if self.tags is not None:
+            found["tags"] = [list(span) for span in self.tags]
+        if self.wanted is not None:
+            found["wanted"] = self.wanted
+        return found
 
     def with_text(self, prompt: tuple[Message, ...], answer: str, rejected: str | None) -> Self:
         """The same row with other words; the id stays."""

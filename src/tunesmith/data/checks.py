@@ -39,12 +39,39 @@ def check_classes(rows: Sequence[Row], task: Task, account: Account) -> None:
     """DataError where no row is left, or all carry one label."""
     if not rows:
         raise DataError(f"No row is left to train on ({account.why()}).")
-    labels = {row.answer for row in rows}
-    if task is Task.CLASSIFY and len(labels) < 2:
+    if task not in _ALIKE:
+        return
+    answers = {str(row.target() or row.answer) for row in rows}
+    if len(answers) < 2:
+        alike, needed = _ALIKE[task]
+        raise DataError(f"All {len(rows):,} rows {alike.format(rows[0].answer[:80])}: {needed}.")
+
+
+_ALIKE = {
+    Task.CLASSIFY: ("carry one label, {!r}", "classification needs at least two; add rows of another, or set data.task: generate"),
+    Task.MULTILABEL: ("carry the same labels, {!r}", "there is nothing to tell apart; add rows of others"),
+    Task.REGRESS: ("hold one number, {}", "there is nothing to tell apart; add rows of others"),
+}
+"""What rows may not all have in common, and the next move."""
+
+
+def check_marks(rows: Sequence[Row], task: Task) -> None:
+    """DataError where no row has a span, or all judged answers were judged alike."""
+    if task is Task.TAG and not any(row.tags for row in rows):
+        raise DataError(f"None of the {len(rows):,} rows has a span: there is nothing to find; look at data.read.columns.")
+    if task is Task.PREFER and len({row.wanted for row in rows}) == 1 and rows[0].wanted is not None:
+        kind = "wanted" if rows[0].wanted else "unwanted"
         raise DataError(
-            f"All {len(rows):,} rows carry one label, {next(iter(labels))[:80]!r}: classification needs at least two; "
-            "add rows of another, or set data.task: generate."
+            f"All {len(rows):,} answers are {kind}: learning what to give needs both kinds; add rows of the other"
+            + (", or set data.task: generate." if rows[0].wanted else ".")
         )
+
+
+def labels_of(row: Row, task: Task) -> tuple[str, ...]:
+    """The labels that a row carries, each once; none where the task has none."""
+    if task is Task.TAG:
+        return tuple(sorted({label for _, _, label in row.tags or ()}))
+    return (row.answer,) if task is Task.CLASSIFY else row.labels or ()
 
 
 def check_sides(sides: Mapping[str, Sequence[Row]], shares: Mapping[str, float], config: DataConfig, task: Task) -> None:
@@ -80,16 +107,15 @@ def contradiction_notes(rows: Sequence[Row], config: DedupConfig, task: Task) ->
     return [f"{len(against):,} prompts have more than one answer ({held:,} rows, {done})."]
 
 
-def side_notes(sides: Mapping[str, Sequence[Row]]) -> list[str]:
+def side_notes(sides: Mapping[str, Sequence[Row]], task: Task) -> list[str]:
     """Labels that can't be learnt or can't be measured, and labels that are spelt in more than one way."""
     notes = []
-    train = Counter(row.answer for row in sides["train"])
-    judged = Counter(row.answer for side in ("select", "calibrate", "test") for row in sides[side])
+    train, unseen = (Counter(label for row in sides[side] for label in labels_of(row, task)) for side in ("train", "test"))
+    judged = Counter(label for side in ("select", "calibrate", "test") for row in sides[side] for label in labels_of(row, task))
     unknown = {label: count for label, count in judged.items() if label not in train}
     if unknown:
         rows = sum(unknown.values())
         notes.append(f"{_named(unknown)} no row in train but {rows:,} in validation or test: these can't be learnt, and count as they are.")
-    unseen = Counter(row.answer for row in sides["test"])
     untested = [label for label in train if label not in unseen]
     if untested:
         notes.append(f"{_named(untested)} no row in test, so the figures say nothing of them.")

@@ -14,7 +14,10 @@ class Task(StrEnum):
     """What a row asks for."""
 
     CLASSIFY = "classify"
+    MULTILABEL = "multilabel"
     GENERATE = "generate"
+    REGRESS = "regress"
+    TAG = "tag"
     PREFER = "prefer"
     TEXT = "text"
 
@@ -23,7 +26,9 @@ class ReadConfig(Section):
     """How files become rows."""
 
     columns: dict[str, str] = Field(default={})
-    """Role -> your column: text, label, prompt, completion, instruction, input, output, messages, chosen, rejected."""
+    """Role -> your column: text, label, prompt, completion, messages, labels, value, spans, wanted and others (docs/guide/data.md); weight is read only where named."""
+    label_separator: str | None = Field(default=None, min_length=1, max_length=8)
+    """What stands between the labels of `data.task: multilabel` where they are one text; guessed among ; | and comma where absent."""
     bad_lines: Share = 0.01
     """The share of lines that may be unreadable: they are set aside in quarantine.jsonl; above it the round stops."""
     max_line_mib: float = Field(default=1.0, gt=0, le=1024)
@@ -77,7 +82,7 @@ class DataConfig(Section):
     test_path: str | None = None
     """Test rows supplied apart, used instead of a split. Train rows that stand in it are dropped from train."""
     task: Task | None = None
-    """classify, generate, prefer or text; guessed from the rows and shown where absent."""
+    """classify, multilabel, generate, regress, tag, prefer or text; guessed from the rows and shown where absent."""
     instruction: str | None = None
     """A system message put before every row that has none, in training, evaluation and serving alike."""
     label_words: bool = True

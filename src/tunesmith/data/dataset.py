@@ -34,7 +34,7 @@ class Dataset:
     mapping: dict[str, str]
     """Role -> column."""
     labels: dict[str, int]
-    """Label -> rows on all sides together, in order of name; empty unless the task is classify."""
+    """Label -> rows that carry it on all sides together, in order of name; empty unless the task is classify, multilabel or tag."""
     sides: dict[str, list[Row]]
     """train, select, calibrate and test."""
     waterfall: list[dict[str, Any]]
@@ -145,7 +145,14 @@ def _write_private(path: Path, lines: Iterable[BadLine]) -> None:
 
 def _content(row: Row) -> list[Any]:
     """What of a row counts for the dataset's identity: not where it was read from."""
-    return [row.id, [[turn.role, turn.content] for turn in row.prompt], row.answer, row.rejected, dict(row.fields)]
+    words = [row.id, [[turn.role, turn.content] for turn in row.prompt], row.answer, row.rejected, dict(row.fields)]
+    beside = _beside(row)
+    return [*words, beside] if beside else words
+
+
+def _beside(row: Row) -> dict[str, Any]:
+    """What a row holds beside its words; empty for a plain row, whose file and hash are as they were before there was any."""
+    return row.target() | ({"weight": row.weight} if row.weight != 1.0 else {})
 
 
 def _to_json(row: Row) -> dict[str, Any]:
@@ -156,6 +163,7 @@ def _to_json(row: Row) -> dict[str, Any]:
         "rejected": row.rejected,
         "source": row.source,
         "fields": dict(row.fields),
+        **_beside(row),
     }
 
 
@@ -168,4 +176,9 @@ def _from_json(value: Mapping[str, Any]) -> Row:
         rejected=value["rejected"],
         source=value["source"],
         fields=value["fields"],
+        labels=None if "labels" not in value else tuple(value["labels"]),
+        value=value.get("value"),
+        tags=None if "tags" not in value else tuple((start, end, label) for start, end, label in value["tags"]),
+        wanted=value.get("wanted"),
+        weight=value.get("weight", 1.0),
     )

@@ -27,8 +27,8 @@ def dedup(rows: Sequence[Row], config: DedupConfig) -> Iterator[Outcome]:
 
 
 def contradictable(row: Row) -> bool:
-    """Raw text and preference pairs can't contradict one another."""
-    return bool(row.prompt) and row.rejected is None
+    """Raw text, preference pairs and judged answers can't contradict one another: many answers to a prompt are their point."""
+    return bool(row.prompt) and row.rejected is None and row.wanted is None
 
 
 def conflicting(rows: Iterable[Row]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from hashlib import blake2b
 
+from tunesmith.core.hashing import canonical_json
 from tunesmith.core.rows import Row
 
 
@@ -22,7 +23,8 @@ def text_key(row: Row) -> str:
 
 
 def pair_key(row: Row) -> str:
-    """32 hex digits: equal for rows whose prompt, answer and rejected answer are the same after folding."""
+    """32 hex digits: equal for rows whose prompt, answer and rejected answer are the same after folding, and what they ask for the same to the letter."""
     parts = [f"{turn.role}\x1f{fold(turn.content)}" for turn in row.prompt]
     parts += ["answer\x1f" + fold(row.answer), "rejected\x1f" + ("\x1d" if row.rejected is None else fold(row.rejected))]
+    parts += [f"{name}\x1f{canonical_json(value)}" for name, value in row.target().items()]
     return blake2b("\x1e".join(parts).encode(), digest_size=16).hexdigest()

@@ -1,11 +1,12 @@
 """The forms rows come in, and which of them a file's columns make: guessed, shown, and refused where two would do."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
+from tunesmith.data import values
 from tunesmith.data.config import Task
 
 _SHOWN = (
@@ -26,10 +27,20 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "chosen": ("chosen", "preferred"),
     "rejected": ("rejected", "dispreferred"),
     "instruction": ("instruction",),
+    "labels": ("labels", "categories", "topics", "intents", "classes", "genres", *_LABELS),
+    "value": ("value", "score", "rating", "similarity", "stars", "grade", "target", "label", "y"),
+    "first": ("first", "sentence1", "text1", "premise", "sentence_a", "text_a", "question1"),
+    "second": ("second", "sentence2", "text2", "hypothesis", "sentence_b", "text_b", "question2"),
+    "spans": ("spans", "entities", "annotations"),
+    "tokens": ("tokens", "words"),
+    "tags": ("tags", "ner_tags", "labels", "ner"),
+    "wanted": ("wanted", "label", "desirable", "thumbs_up", "liked"),
 }
 """Names a role goes by; its own comes first in rank. Letter case and `-`, `_`, space don't matter."""
 _LAST_RESORT = {"completion": ("reply",), "output": ("reply",)}
 """Tried where nothing else fits: a file of messages with intents often holds replies too."""
+_SPANNED = {"text": ("full_text",)}
+"""The same for a text with spans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +59,37 @@ INSTRUCTION = Form("instruction/input/output", ("instruction", "output"), ("inpu
 COMPLETION = Form("prompt/completion", ("prompt", "completion"))
 LABEL = Form("text/label", ("text", "label"))
 TEXT = Form("text", ("text",), (), (Task.TEXT,))
-FORMS = (PREFERENCE, MESSAGES, INSTRUCTION, COMPLETION, LABEL, TEXT)
+LABELS = Form("text/labels", ("text", "labels"), (), (Task.MULTILABEL,))
+VALUE = Form("text/value", ("text", "value"), (), (Task.REGRESS,))
+COMPARED = Form("first/second/value", ("first", "second", "value"), (), (Task.REGRESS,))
+SPANS = Form("text/spans", ("text", "spans"), (), (Task.TAG,))
+TOKENS = Form("tokens/tags", ("tokens", "tags"), (), (Task.TAG,))
+MARKED_MESSAGES = Form("messages/wanted", ("messages", "wanted"), (), (Task.PREFER,))
+MARKED_COMPLETION = Form("prompt/completion/wanted", ("prompt", "completion", "wanted"), (), (Task.PREFER,))
+FORMS = (
+    PREFERENCE, MESSAGES, INSTRUCTION, COMPLETION, LABEL, TEXT,
+    LABELS, VALUE, COMPARED, SPANS, TOKENS, MARKED_MESSAGES, MARKED_COMPLETION,
+)  # fmt: skip
 _PAIRED = (PREFERENCE, MESSAGES, INSTRUCTION, COMPLETION, LABEL)
 _TRIED: dict[Task | None, tuple[tuple[Form, ...], ...]] = {
     None: (_PAIRED,),
     Task.CLASSIFY: ((LABEL,), (MESSAGES, INSTRUCTION, COMPLETION)),
     Task.GENERATE: ((MESSAGES, INSTRUCTION, COMPLETION), (LABEL,)),
-    Task.PREFER: ((PREFERENCE,),),
+    Task.MULTILABEL: ((LABELS,),),
+    Task.REGRESS: ((COMPARED,), (VALUE,)),
+    Task.TAG: ((TOKENS, SPANS),),
+    Task.PREFER: ((PREFERENCE,), (MARKED_MESSAGES, MARKED_COMPLETION)),
     Task.TEXT: (),
 }
 """The forms tried for each task, one group after the other."""
-ROLES = ("text", "label", "prompt", "completion", "instruction", "input", "output", "messages", "chosen", "rejected")
+GUESSED = (*_PAIRED, TEXT, LABELS, TOKENS)
+"""The forms a file is taken for where the recipe names no task."""
+WEIGHT = "weight"
+"""A role beside every form; read only where the recipe names its column, since a weight may be of anything."""
+ROLES = (
+    "text", "label", "prompt", "completion", "instruction", "input", "output", "messages", "chosen", "rejected",
+    "labels", "value", "first", "second", "spans", "tokens", "tags", "wanted", WEIGHT,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +100,8 @@ class Recognised:
     mapping: dict[str, str]
     """Role -> column."""
     notes: tuple[str, ...] = ()
+    separator: str | None = None
+    """What stands between labels that are one text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +133,33 @@ def recognise(columns: Mapping[str, list[Any]], named: Mapping[str, str], task: 
         DataError: no form fits, or more than one does.
     """
     _check_named(columns, named, path)
+    if WEIGHT in named:
+        return _weighted(columns, named, task, path)
     matches: list[_Match] = []
     for forms in _TRIED[task]:
-        matches = matches or _matches(columns, named, forms)
+        matches = matches or _matches(columns, named, forms, last=_SPANNED if task is Task.TAG else _LAST_RESORT)
     notes: list[str] = []
     if not matches and task in (None, Task.CLASSIFY) and (pair := _text_and_one_other(columns, named)):
         notes.append(f"{pair.mapping['label']!r} is taken as the label, being the only other column and of few distinct values.")
         matches = [pair]
     if not matches and task in (None, Task.TEXT):
         matches = list(_fit(TEXT, columns, named, ("text", "content", "document")))
+    if not matches and task is None:
+        matches = _matches(columns, named, (TOKENS,), last={})
     if not matches:
         raise _nothing_fits(columns, named, task, path)
     chosen = _only_one(matches, columns, path)
+    if chosen.form is LABEL and task is None and values.mostly(list, columns[chosen.mapping["label"]]):
+        chosen = _Match(LABELS, {"text": chosen.mapping["text"], "labels": chosen.mapping["label"]}, chosen.by_name)
     return Recognised(chosen.form, chosen.mapping, tuple(notes + _unused(chosen, columns)))
+
+
+def _weighted(columns: Mapping[str, list[Any]], named: Mapping[str, str], task: Task | None, path: str) -> Recognised:
+    """As without the column of weights, which no other role may take."""
+    column = named[WEIGHT]
+    rest = {name: held for name, held in columns.items() if name != column}
+    found = recognise(rest, {role: name for role, name in named.items() if role != WEIGHT}, task, path)
+    return replace(found, mapping=found.mapping | {WEIGHT: column})
 
 
 def forms_of(columns: Iterable[str]) -> set[str]:
@@ -144,7 +191,7 @@ def _matches(
     """Every way the columns make one of the forms, the best kind only: preference, instruction, own names, synonyms."""
     usable = [form for form in forms if set(named) <= {*form.required, *form.optional}]
     found = [match for form in usable for match in _fit(form, columns, named)]
-    found = [match for match in found if match.form is not MESSAGES or _holds_lists(columns[match.mapping["messages"]])]
+    found = [match for match in found if _holds_its_values(match, columns, named)]
     if any(match.form is PREFERENCE for match in found):
         return [match for match in found if match.form is PREFERENCE]
     instruction = [match for match in found if match.form is INSTRUCTION]
@@ -191,17 +238,24 @@ def _optional(form: Form, by_name: Mapping[str, list[str]], named: Mapping[str, 
     return found
 
 
-def _holds_lists(values: list[Any]) -> bool:
-    """Whether a column looks like conversations: lists, or lists as JSON text."""
-    first = next((value for value in values if value), None)
-    return first is None or isinstance(first, list) or (isinstance(first, str) and first.lstrip().startswith("["))
+def _holds_its_values(match: _Match, columns: Mapping[str, list[Any]], named: Mapping[str, str]) -> bool:
+    """Whether columns that were not named hold what the form wants of them."""
+    return all(
+        holds(columns[match.mapping[role]])
+        for role, holds in _HOLDS.items()
+        if role in match.form.required and (role == "messages" or role not in named)
+    )
 
 
-def few_distinct(values: list[Any]) -> bool:
-    """Whether values look like labels: at least two different ones, each there twice on average, none over 80 characters."""
-    texts = [str(value).strip() for value in values if value is not None and str(value).strip()]
-    distinct = set(texts)
-    return 2 <= len(distinct) <= len(texts) / 2 and all(len(text) <= 80 for text in distinct)
+_HOLDS: dict[str, Callable[[list[Any]], bool]] = {
+    "messages": values.holds_lists,
+    "spans": values.holds_lists,
+    "tokens": values.holds_lists,
+    "tags": values.holds_lists,
+    "value": values.holds_numbers,
+    "wanted": values.holds_flags,
+}
+"""Roles whose values tell whether a column is meant."""
 
 
 def _text_and_one_other(columns: Mapping[str, list[Any]], named: Mapping[str, str]) -> _Match | None:
@@ -210,7 +264,7 @@ def _text_and_one_other(columns: Mapping[str, list[Any]], named: Mapping[str, st
     if len(columns) != 2 or len(texts) != 1 or set(named) - {"text"}:
         return None
     other = next(column for column in columns if column != texts[0])
-    return _Match(LABEL, {"text": texts[0], "label": other}, True) if few_distinct(columns[other]) else None
+    return _Match(LABEL, {"text": texts[0], "label": other}, True) if values.few_distinct(columns[other]) else None
 
 
 def _only_one(matches: list[_Match], columns: Mapping[str, list[Any]], path: str) -> _Match:
@@ -230,6 +284,7 @@ def _only_one(matches: list[_Match], columns: Mapping[str, list[Any]], path: str
 
 def _nothing_fits(columns: Mapping[str, list[Any]], named: Mapping[str, str], task: Task | None, path: str) -> Exception:
     held = named_together(columns)
+    others = [other.value for other in Task if task is None and any(_matches(columns, {}, forms) for forms in _TRIED[other])]
     if named:
         return RecipeError(
             f"{path}: data.read.columns names {', '.join(named)}, which is not enough for a row: it takes {_needs(task)}. "
@@ -241,7 +296,8 @@ def _nothing_fits(columns: Mapping[str, list[Any]], named: Mapping[str, str], ta
         )
     return DataError(
         f"{path}: its columns ({held}) make no known form of row. "
-        f"A row takes {_needs(task)}: say in data.read.columns which column is which, or rename them."
+        + (f"With data.task: {others[0]} they would. " if others and not named else "")
+        + f"A row takes {_needs(task)}: say in data.read.columns which column is which, or rename them."
     )
 
 
@@ -263,7 +319,7 @@ def recognisable(columns: Mapping[str, list[Any]]) -> bool:
 
 def _needs(task: Task | None) -> str:
     """The columns each form asks for, as a phrase."""
-    forms = [form for form in FORMS if task is None or task in form.tasks]
+    forms = [form for form in FORMS if (form in GUESSED if task is None else task in form.tasks)]
     return ", or ".join(" and ".join(form.required) for form in forms)
 
 
@@ -271,8 +327,8 @@ def _unused(match: _Match, columns: Mapping[str, list[Any]]) -> list[str]:
     """Columns that look as if they mattered and are not read."""
     used = set(match.mapping.values())
     rest = [column for column in columns if column not in used and folded(column) in {*_LABELS, *_ANSWERS}]
-    if match.form in (MESSAGES, PREFERENCE):
+    if match.form in (MESSAGES, PREFERENCE, MARKED_MESSAGES):
         return []
     if match.form is TEXT:
-        rest = [column for column in columns if column not in used and few_distinct(columns[column])]
+        rest = [column for column in columns if column not in used and values.few_distinct(columns[column])]
     return [f"Not used as a prompt or an answer: {', '.join(map(repr, rest))}; kept beside each row."] if rest else []

@@ -4,11 +4,14 @@ One outcome per row. The words of a row change, its id stays. What is inside ```
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from difflib import SequenceMatcher
 from functools import lru_cache
 
-from tunesmith.core.rows import Changed, Kept, Message, Outcome, Row
+from tunesmith.core.rows import Changed, Kept, Message, Outcome, Row, Span
 from tunesmith.data.config import NormaliseConfig
+from tunesmith.score.meanings import write_labels, write_spans
 
 _ESCAPES = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[@-Z\\\\-_])")
 """Terminal sequences: colours and cursor moves, window titles, two-character codes."""
@@ -30,10 +33,82 @@ def normalise(rows: Iterable[Row], config: NormaliseConfig) -> Iterator[Outcome]
         prompt = tuple(Message(turn.role, _clean(turn.content, config, reasons)) for turn in row.prompt)
         answer = _clean(row.answer, config, reasons)
         rejected = None if row.rejected is None else _clean(row.rejected, config, reasons)
+        labels = None if row.labels is None else tuple(sorted({clean for label in row.labels if (clean := _clean(label, config, reasons))}))
         if reasons:
-            yield Changed(row.with_text(prompt, answer, rejected), stage="normalise", reason=", ".join(reasons))
+            changed = replace(row.with_text(prompt, answer, rejected), labels=labels)
+            yield Changed(_with_targets(row, changed, config), stage="normalise", reason=", ".join(reasons))
         else:
             yield Kept(row)
+
+
+def _with_targets(before: Row, row: Row, config: NormaliseConfig) -> Row:
+    """The row with its spans moved to where their characters went, and with an answer that says what its labels or spans are now."""
+    if row.labels is not None:
+        return replace(row, answer=write_labels(row.labels) if before.answer else "")
+    if row.tags is None:
+        return row
+    text, tags = before.text(), row.tags
+    for wanted, _, step in _steps(config):
+        if wanted:
+            cleaned = step(text)
+            tags, text = moved(tags, _respelt(text, cleaned) if step is mend_encoding else _thinned(text, cleaned)), cleaned
+    return replace(row, tags=tags, answer=write_spans(text, tags) if before.answer else "")
+
+
+Places = list[tuple[int, int] | None]
+"""For each character of a text, the bounds of what stands for it in another; None where it is gone."""
+
+
+def moved(spans: Sequence[Span], places: Places) -> tuple[Span, ...]:
+    """Spans where their characters went; a span of which nothing is left is gone."""
+    found = []
+    for start, end, label in spans:
+        kept = [place for place in places[start:end] if place is not None]
+        if kept:
+            found.append((min(low for low, _ in kept), max(high for _, high in kept), label))
+    return tuple(found)
+
+
+def _thinned(before: str, after: str) -> Places:
+    """For cleaning that only takes characters out, or writes one white space for another: one walk along both texts."""
+    places: Places = [None] * len(before)
+    there = 0
+    for here, character in enumerate(before):
+        if there < len(after) and (character == after[there] or (character.isspace() and after[there].isspace())):
+            places[here] = (there, there + 1)
+            there += 1
+    return places
+
+
+def _respelt(before: str, after: str) -> Places:
+    """For mended letters. Plain ones (ASCII) never change, so what stands between two of them stands for one another."""
+    ours, theirs = _plain_places(before), _plain_places(after)
+    if [before[place] for place in ours] != [after[place] for place in theirs]:
+        return _matched(before, after)
+    places: Places = [None] * len(before)
+    bounds = zip([-1, *ours], [*ours, len(before)], [-1, *theirs], [*theirs, len(after)], strict=True)
+    for low, high, to_low, to_high in bounds:
+        same = before[low + 1 : high] == after[to_low + 1 : to_high]
+        for here in range(low + 1, high):
+            step = to_low + here - low
+            places[here] = (step, step + 1) if same else (to_low + 1, to_high) if to_high > to_low + 1 else None
+        if high < len(before):
+            places[high] = (to_high, to_high + 1)
+    return places
+
+
+def _plain_places(text: str) -> list[int]:
+    return [place for place, character in enumerate(text) if character.isascii()]
+
+
+def _matched(before: str, after: str) -> Places:
+    """For the few repairs that touch plain letters too; slow for long texts."""
+    places: Places = [None] * len(before)
+    for kind, low, high, to_low, to_high in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        for here in range(low, high):
+            step = to_low + here - low
+            places[here] = (step, step + 1) if kind == "equal" else (to_low, to_high) if to_high > to_low else None
+    return places
 
 
 def _clean(text: str, config: NormaliseConfig, reasons: dict[str, None]) -> str:

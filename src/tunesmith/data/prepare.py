@@ -35,16 +35,23 @@ class _Job:
     seed: int
     account: Account
     task: Task
+    judged: bool
+    """Whether single answers are marked as wanted or not, instead of pairs."""
 
     @property
     def classify(self) -> bool:
         """Whether answers are labels."""
         return self.task is Task.CLASSIFY
 
+    @property
+    def stratified(self) -> bool:
+        """Whether rows are of kinds that every side should hold its share of."""
+        return self.task in (Task.CLASSIFY, Task.MULTILABEL, Task.REGRESS) or (self.task is Task.PREFER and self.judged)
+
     def assigned(self, rows: list[Row], shares: dict[str, float]) -> dict[str, str | None]:
         """Row id -> side."""
         seed, by = derive_seed(self.seed, "split"), self.config.split.by
-        sides = assign(rows, shares, seed, by=by, stratified=self.classify)
+        sides = assign(rows, shares, seed, by=by, stratified=self.stratified)
         return {row.id: side for row, side in zip(rows, sides, strict=True)}
 
 
@@ -67,16 +74,16 @@ def prepare(config: DataConfig, seed: int, listen: Listener = silent) -> Prepare
         account.read(result.rows, result.bad)
     shown = ", ".join(f"{role}: {printable(column)}" for role, column in main.mapping.items())
     listen(Said(f"{config.path}: {len(main.rows):,} rows of the form {main.format} ({shown}), task {main.task.value}"))
-    job = _Job(config, seed, account, main.task)
+    job = _Job(config, seed, account, main.task, any(row.wanted is not None for row in main.rows[:1]))
     checks.check_config(config, main)
     parts = _unleaked(job, _clean(job, results))
     contradictions = checks.contradiction_notes(parts["train"], config.dedup, main.task)
     sides = _instructed(job, _sampled(job, _divided(job, parts)))
     notes = [note for result in results.values() for note in result.notes] + contradictions
-    notes += checks.side_notes(sides) if job.classify else []
+    notes += checks.side_notes(sides, main.task)
     for note in notes:
         listen(Said(note, warning=True))
-    labels = Counter(row.answer for rows in sides.values() for row in rows) if job.classify else Counter[str]()
+    labels = Counter(label for rows in sides.values() for row in rows for label in checks.labels_of(row, main.task))
     dataset = Dataset(
         task=main.task,
         format=main.format,
@@ -95,7 +102,7 @@ def _read_all(config: DataConfig, listen: Listener) -> dict[str, ReadResult]:
     started = time.monotonic()
     listen(Started("read", unit="files"))
     main = read(config.path, config.read, config.task)
-    alike = config.read.model_copy(update={"columns": main.mapping})
+    alike = config.read.model_copy(update={"columns": main.mapping, "label_separator": main.separator or config.read.label_separator})
     results = {"train": main}
     seen: Counter[str] = Counter()
     for name, path in (("validation", config.validation_path), ("test", config.test_path)):
@@ -165,6 +172,7 @@ def _divided(job: _Job, parts: Parts) -> Parts:
     for name in ("validation", "test"):
         account.untouched("dedup", parts.get(name, []))
     checks.check_classes(train, job.task, account)
+    checks.check_marks(train, job.task)
     train = account.follow("split", train, split(train, side_of))
     sides: Parts = {side: [row for row in train if side_of[row.id] == side] for side in SIDES}
     if "validation" in parts:

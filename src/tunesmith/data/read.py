@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from dataclasses import fields as dataclass_fields
 from typing import Any
 
 from tunesmith.core.errors import DataError, RecipeError
@@ -11,10 +12,12 @@ from tunesmith.core.hashing import digest
 from tunesmith.core.rows import Row
 from tunesmith.data import forms
 from tunesmith.data.config import ReadConfig, Task
+from tunesmith.data.content import BadRow, Content
 from tunesmith.data.formats import BadLine, Record, Source, reader
 from tunesmith.data.formats.columnar import plain
-from tunesmith.data.shape import BadRow, Content, shape
+from tunesmith.data.shape import shape
 from tunesmith.data.source import explained, find
+from tunesmith.data.values import few_distinct, separator_of
 
 _SAMPLED = 20_000
 """Values of each column looked at to tell what it is."""
@@ -29,11 +32,13 @@ class ReadResult:
     bad: list[BadLine]
     """What could not be read, in file order."""
     format: str
-    """text/label, prompt/completion, instruction/input/output, messages, prompt/chosen/rejected or text."""
+    """The name of one of `forms.FORMS`: text/label, messages, ..."""
     task: Task
     """The recipe's, or guessed."""
     mapping: dict[str, str]
     """Role -> column."""
+    separator: str | None = None
+    """What stands between labels that are one text."""
     source: str
     """The path, as it was given."""
     notes: tuple[str, ...]
@@ -66,8 +71,11 @@ def read(path: str, config: ReadConfig, task: Task | None, *, seen: Counter[str]
     if not records:
         raise _nothing(source, bad)
     _check_share(source, bad, len(records) + len(bad), config)
-    typical = records if config.columns else _of_commonest_form(records)
+    typical = records if set(config.columns) - {forms.WEIGHT} else _of_commonest_form(records)
     recognised = forms.recognise(_columns(typical), config.columns, task, path)
+    if recognised.form is forms.LABELS:
+        held = (record.values.get(recognised.mapping["labels"]) for record in records)
+        recognised = replace(recognised, separator=config.label_separator or separator_of(held))
     rows, unshaped = _rows(records, recognised, source, Counter() if seen is None else seen)
     bad = sorted([*bad, *unshaped], key=lambda line: line.number)
     _check_share(source, bad, len(records) + len(bad) - len(unshaped), config)
@@ -79,6 +87,7 @@ def read(path: str, config: ReadConfig, task: Task | None, *, seen: Counter[str]
         format=recognised.form.name,
         task=chosen,
         mapping=recognised.mapping,
+        separator=recognised.separator,
         source=path,
         notes=notes,
     )
@@ -87,17 +96,17 @@ def read(path: str, config: ReadConfig, task: Task | None, *, seen: Counter[str]
 def guess_task(form: forms.Form, answers: list[str]) -> Task:
     """What rows of a form ask for.
 
-    Preference pairs: prefer. Raw text: text. A column of labels: classify where its values look like labels (at least two, each
+    Preference pairs: prefer. Raw text: text. Lists of labels: multilabel. Tokens with tags: tag. A column of labels: classify where its values look like labels (at least two, each
     there twice on average, none over 80 characters), or where there is only one. Other answers: classify where each of at most
     200 different ones is there ten times on average; generate otherwise.
     """
-    if form.tasks[0] in (Task.PREFER, Task.TEXT):
+    if len(form.tasks) == 1:
         return form.tasks[0]
     given = [answer.strip() for answer in answers if answer.strip()]
     distinct = len(set(given))
     if form is forms.LABEL:
-        return Task.CLASSIFY if distinct <= 1 or forms.few_distinct(given) else Task.GENERATE
-    return Task.CLASSIFY if forms.few_distinct(given) and distinct <= min(200, len(given) / 10) else Task.GENERATE
+        return Task.CLASSIFY if distinct <= 1 or few_distinct(given) else Task.GENERATE
+    return Task.CLASSIFY if few_distinct(given) and distinct <= min(200, len(given) / 10) else Task.GENERATE
 
 
 def _of_commonest_form(records: list[Record]) -> list[Record]:
@@ -130,14 +139,14 @@ def _rows(records: list[Record], recognised: forms.Recognised, source: Source, s
     rows: list[Row] = []
     bad: list[BadLine] = []
     other: dict[frozenset[str], str] = {}
-    merged = ("instruction", "input")  # one prompt is made of them, so that each is also kept apart, to group by
+    merged = ("instruction", "input", "first", "second")  # one prompt is made of them, so that each is also kept apart, to group by
     used = {column for role, column in recognised.mapping.items() if role not in merged}
     required = [recognised.mapping[role] for role in recognised.form.required]
     for record in records:
         try:
             if not all(column in record.values for column in required):
                 _check_form(record.values, recognised.form, other)
-            content = shape(recognised.form, recognised.mapping, record.values)
+            content = shape(recognised.form, recognised.mapping, record.values, recognised.separator)
             rest = {column: plain(value) for column, value in record.values.items() if column not in used}
         except BadRow as error:
             bad.append(BadLine(record.number, str(error), _as_text(record.values)))
@@ -160,12 +169,13 @@ def _as_text(values: Mapping[str, Any]) -> str:
 
 
 def _row(content: Content, fields: dict[str, Any], place: str, seen: Counter[str]) -> Row:
-    words = [[turn.role, turn.content] for turn in content.prompt]
-    key = digest([words, content.answer, content.rejected])[:16]
+    row = Row(id="", source=place, fields=fields, **{part.name: getattr(content, part.name) for part in dataclass_fields(content)})
+    words: list[Any] = [[[turn.role, turn.content] for turn in row.prompt], row.answer, row.rejected]
+    target = row.target()
+    key = digest([*words, target] if target else words)[:16]
     seen[key] += 1
     turn = seen[key]
-    row_id = key if turn == 1 else f"{key}-{turn}"
-    return Row(id=row_id, prompt=content.prompt, answer=content.answer, rejected=content.rejected, source=place, fields=fields)
+    return replace(row, id=key if turn == 1 else f"{key}-{turn}")
 
 
 def _nothing(source: Source, bad: list[BadLine]) -> DataError:
@@ -215,13 +225,29 @@ def _notes(recognised: forms.Recognised, rows: list[Row], task: Task, asked: Tas
     if recognised.form in (forms.MESSAGES, forms.COMPLETION):
         marks = [column for column in records[0].values if forms.folded(column) == "label" and isinstance(records[0].values[column], bool)]
         if marks:
-            notes.append(f"{marks[0]!r} marks answers as good or bad and is not read: every answer is taken as one to learn.")
-    if recognised.form is forms.MESSAGES:
+            notes.append(
+                f"{marks[0]!r} marks answers as good or bad and is not read: every answer is taken as one to learn; set data.task: prefer to learn from both kinds."
+            )
+    if recognised.form is forms.LABELS:
+        notes.append(_labels_note(recognised, rows))
+    if recognised.form in (forms.MESSAGES, forms.MARKED_MESSAGES):
         column = recognised.mapping["messages"]
         after = sum(_goes_on(record.values.get(column)) for record in records)
         if after:
             notes.append(f"{after:,} conversations go on after the last assistant message; that part is left out.")
     return notes
+
+
+def _labels_note(recognised: forms.Recognised, rows: list[Row]) -> str:
+    """How labels were told apart, and how many a row has."""
+    column, mark = recognised.mapping["labels"], recognised.separator
+    held = [row.labels or () for row in rows]
+    divided = f"divided at {mark!r}" if mark else "taken as lists, or as one label each"
+    count, distinct = sum(map(len, held)), len({label for labels in held for label in labels})
+    return (
+        f"{column!r} is {divided}: {distinct:,} labels, {count / max(1, len(rows)):.1f} a row; "
+        f"{sum(not labels for labels in held):,} of {len(rows):,} rows have none."
+    )
 
 
 def _goes_on(turns: Any) -> bool:

@@ -14,7 +14,7 @@ def at_most(rows: Sequence[Row], *, count: int | None, seed: int, stratified: bo
         rows: to choose from.
         count: how many to keep of all; None keeps all.
         seed: orders rows by a hash of their ids.
-        stratified: answers are labels, and each is kept in proportion.
+        stratified: answers are labels, and each is kept in proportion; sets of labels and numbers are sampled without regard.
         per_label: how many to keep of each answer, before `count` applies; None keeps all.
     """
     groups: dict[str, list[Row]] = defaultdict(list)

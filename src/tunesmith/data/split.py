@@ -9,10 +9,16 @@ Bounds, for a label of which n texts were met, and a side of share p: the side h
 it is given one more only while it has room or lacks some; each side gets something from 27 texts on, by the default shares.
 The first text of a label goes to train.
 
+What counts as a label is told by `Strata` from the row and those before it, so this holds for every task: the label itself;
+of several labels the one met least so far; for numbers, the tenth of the numbers met so far that a new one falls into;
+for judged answers, whether they are wanted. Other rows are of one kind.
+
 With `by`, a text met in two groups that lie on two sides would leak: the later row is dropped.
 """
 
 import math
+from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tunesmith.core.rows import Dropped, Kept, Outcome, Row
@@ -78,6 +84,30 @@ def choose_side(key: str, seed: int, shares: Mapping[str, float], label: _Tally,
     return max(lacking, key=lambda side: label.lacks(side) + whole.lacks(side))
 
 
+class Strata:
+    """What each row counts as when sides are kept in proportion, from itself and the rows before it."""
+
+    def __init__(self) -> None:
+        self._labels: Counter[str] = Counter()
+        self._values: list[float] = []
+
+    def of(self, row: Row) -> str:
+        """The row's stratum; the row is then one of those before."""
+        if row.labels is not None:
+            rarest = min(row.labels, key=lambda label: (self._labels[label], label), default="")
+            self._labels.update(row.labels)
+            return f"label {rarest}" if row.labels else "no label"
+        if row.value is not None:
+            tenth = BINS * bisect_left(self._values, row.value) // max(1, len(self._values))
+            insort(self._values, row.value)
+            return f"value {min(tenth, BINS - 1)}"
+        return row.answer if row.wanted is None else f"wanted {row.wanted}"
+
+
+BINS = 10
+"""Numbers are kept in proportion by tenths of their distribution."""
+
+
 def assign(rows: Iterable[Row], shares: Mapping[str, float], seed: int, *, by: str | None, stratified: bool) -> Iterator[str | None]:
     """Yield the side of each row, in order; None for a row of a group on one side whose text stands on another.
 
@@ -86,8 +116,9 @@ def assign(rows: Iterable[Row], shares: Mapping[str, float], seed: int, *, by: s
         shares: side -> share, summing to 1; a label's first text goes to the first of them.
         seed: the recipe's.
         by: a column whose values must not be divided.
-        stratified: whether the answers are labels.
+        stratified: whether the rows' strata (see `Strata`) are kept in proportion.
     """
+    strata = Strata()
     side_of_key: dict[str, str] = {}
     side_of_text: dict[str, str] = {}
     whole = _Tally(shares)
@@ -95,7 +126,7 @@ def assign(rows: Iterable[Row], shares: Mapping[str, float], seed: int, *, by: s
     for row in rows:
         text, group = text_key(row), group_of(row, by)
         key = f"text {text}" if group is None else f"group {group}"
-        label = labels.setdefault(row.answer if stratified else "", _Tally(shares))
+        label = labels.setdefault(strata.of(row) if stratified else "", _Tally(shares))
         settled = side_of_key.get(key) or (side_of_text.get(text) if group is None else None)
         side = settled or choose_side(key, seed, shares, label, whole)
         side_of_key[key] = side

@@ -11,7 +11,7 @@ class EvaluateConfig(Section):
     """How the fine-tuned model is compared with what it must beat."""
 
     metrics: list[str] = Field(default=[])
-    """Names of measures, the first decides the verdict; by task where absent: accuracy and macro_f1, or exact_match, rougeL, chrf and bleu."""
+    """Names of measures, the first decides the verdict; the task's own where absent: accuracy and macro_f1 for classify, pearson for regress, and so on."""
     few_shot: list[Annotated[int, Field(ge=0, le=1000)]] = Field(default=[0, 1, 4, 8])
     """Numbers of examples tried in the base's prompt; the best on `select` is scored on test. 0 (no examples) is always scored."""
     select_rows: int = Field(default=200, gt=0)
@@ -21,7 +21,7 @@ class EvaluateConfig(Section):
     resamples: int = Field(default=2000, ge=200)
     """Bootstrap resamples behind each interval."""
     linear_floor: bool = True
-    """Score TF-IDF with logistic regression beside the models (classify only)."""
+    """Score a cheap floor beside the models: TF-IDF with logistic or ridge regression (classify, multilabel, regress); always the longer answer (prefer)."""
     errors_shown: int = Field(default=20, ge=0)
     """Wrong answers printed in the report card for reading."""
 

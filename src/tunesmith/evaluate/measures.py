@@ -25,15 +25,36 @@ _LABELS = (
 )
 _TEXTS = ("exact_match", "rougeL", "chrf", "bleu", "perplexity")
 _LONG_TEXTS = ("rougeL", "exact_match", "chrf", "bleu", "perplexity")
+_PAIRS = ("preference_accuracy", "preference_accuracy_per_token")
+_JUDGED = ("wanted_auc",)
+_DEFAULTS = {
+    Task.CLASSIFY: _LABELS,
+    Task.MULTILABEL: ("labels_micro_f1", "labels_macro_f1", "subset_accuracy", "hamming_loss"),
+    Task.REGRESS: ("pearson", "spearman", "mae", "rmse", "r2"),
+    Task.TAG: ("span_f1", "span_precision", "span_recall", "token_accuracy"),
+    Task.TEXT: ("perplexity",),
+}
+"""What a task is judged by where the recipe names nothing."""
+_COUNTED = {
+    **dict.fromkeys(_LABELS, ("counts labels", Task.CLASSIFY)),
+    **dict.fromkeys(_DEFAULTS[Task.MULTILABEL], ("compares sets of labels", Task.MULTILABEL)),
+    **dict.fromkeys(_DEFAULTS[Task.REGRESS], ("compares numbers", Task.REGRESS)),
+    **dict.fromkeys(_DEFAULTS[Task.TAG], ("compares spans", Task.TAG)),
+    **dict.fromkeys((*_PAIRS, *_JUDGED), ("compares likelihoods of judged answers", Task.PREFER)),
+}
+"""Measures of one task alone: what they do, and the task."""
+_SHORT = {Task.MULTILABEL: {"micro_f1": "labels_micro_f1", "macro_f1": "labels_macro_f1"}}
+"""Names that mean a task's own measure."""
 
 
-def resolve(task: Task, names: Sequence[str] = (), *, answers: Sequence[str] = ()) -> tuple[str, ...]:
+def resolve(task: Task, names: Sequence[str] = (), *, answers: Sequence[str] = (), judged: bool = False) -> tuple[str, ...]:
     """The measures of a round; the first decides its verdict.
 
     Args:
         names: those the recipe asks for; the task's own where there are none.
         answers: references of training rows. Where their median is long, ROUGE-L decides in place of exact match,
             which long free text never reaches. Never pass answers of test rows: what decides is chosen before them.
+        judged: of the task prefer, whether answers are judged one by one instead of in pairs.
 
     Raises:
         RecipeError: an unknown name, or a measure that the task has nothing for.
@@ -41,23 +62,29 @@ def resolve(task: Task, names: Sequence[str] = (), *, answers: Sequence[str] = (
     for name in names:
         if name not in NAMES:
             raise RecipeError(f"evaluate.metrics: no measure is called {name!r}.{did_you_mean(name, NAMES)}")
-        if task is Task.TEXT and name != "perplexity":
-            raise RecipeError(f"evaluate.metrics: {name} compares answers, and the task is text, which has none: take perplexity.")
-        if name in _LABELS and task is not Task.CLASSIFY:
-            raise RecipeError(
-                f"evaluate.metrics: {name} counts labels, and the task is {task.value}: "
-                f"take from {', '.join(_TEXTS)}, or set data.task to classify."
-            )
+    names = [_SHORT.get(task, {}).get(name, name) for name in names]
+    own = _JUDGED if task is Task.PREFER and judged else _PAIRS if task is Task.PREFER else _DEFAULTS.get(task, _TEXTS)
+    for name in names:
+        _check(name, task, own)
     if task is Task.CLASSIFY and names and names[0] == "perplexity":
         raise RecipeError("evaluate.metrics: perplexity is not known of labels, so it can't decide: put another measure first.")
-    if names:
-        return tuple(dict.fromkeys(names))
-    if task is Task.CLASSIFY:
-        return _LABELS
-    if task is Task.TEXT:
-        return ("perplexity",)
+    if names or task in _DEFAULTS or task is Task.PREFER:
+        return tuple(dict.fromkeys(names or own))
     long = bool(answers) and median(len(words(answer)) for answer in answers) >= LONG_ANSWER_WORDS
     return _LONG_TEXTS if long else _TEXTS
+
+
+def _check(name: str, task: Task, own: Sequence[str]) -> None:
+    """RecipeError where the task has nothing for a measure."""
+    if task is Task.TEXT and name != "perplexity":
+        raise RecipeError(f"evaluate.metrics: {name} compares answers, and the task is text, which has none: take perplexity.")
+    does, home = _COUNTED.get(name, ("", task))
+    if home is not task:
+        raise RecipeError(
+            f"evaluate.metrics: {name} {does}, and the task is {task.value}: take from {', '.join(own)}, or set data.task to {home.value}."
+        )
+    if task not in (Task.CLASSIFY, Task.GENERATE, Task.TEXT) and name not in own and not (task is Task.PREFER and name == "perplexity"):
+        raise RecipeError(f"evaluate.metrics: {name} has nothing to go by, since the task is {task.value}: take from {', '.join(own)}.")
 
 
 def values(predictions: Sequence[Prediction], names: Sequence[str]) -> dict[str, float | None]:

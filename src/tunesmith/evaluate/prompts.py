@@ -1,4 +1,4 @@
-"""How the base is prompted when nothing was trained: plain or with the labels listed, with k worked examples or none.
+"""How the base is prompted when nothing was trained: plain or told what is asked of it, with k worked examples or none.
 
 The base is given every fair chance: each form is tried with each k on `select`, and the best is scored on test.
 """
@@ -11,7 +11,7 @@ import numpy as np
 from tunesmith.core.rows import Message, Row
 from tunesmith.core.seeds import derive_seed
 
-PLAIN, LISTED = "plain", "labels listed"
+PLAIN, LISTED, RANGED = "plain", "labels listed", "range told"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class PromptForm:
 
     name: str
     examples: tuple[Row, ...] = ()
-    labels: tuple[str, ...] = ()
-    """What is written for each label, where they are listed."""
+    asked: str = ""
+    """What the base is told of the task: the labels it may answer with, the range of the numbers."""
     answers: tuple[str, ...] = ()
     """What is written for the answer of each example."""
 
@@ -34,9 +34,8 @@ class PromptForm:
         """The prompt for a row: instruction, examples as earlier turns, then the row's own turns."""
         system = [message for message in row.prompt if message.role == "system"][:1]
         turns = [message for message in row.prompt if message not in system]
-        if self.name == LISTED:
-            asked = f"Classify the message. Answer with one of: {', '.join(self.labels)}."
-            system = [Message("system", f"{system[0].content}\n{asked}" if system else asked)]
+        if self.asked:
+            system = [Message("system", f"{system[0].content}\n{self.asked}" if system else self.asked)]
         shown: list[Message] = []
         for example, answer in zip(self.examples, self.answers, strict=True):
             shown += [message for message in example.prompt if message.role != "system"]
@@ -64,25 +63,39 @@ def choose_examples(train: Sequence[Row], k: int, *, seed: int, by_label: bool) 
     return tuple(chosen[:k])
 
 
+def one_of(labels: Sequence[str], written: Callable[[str], str]) -> str:
+    """What the base is told where one of some labels is the answer."""
+    return f"Classify the message. Answer with one of: {', '.join(map(written, labels))}."
+
+
 def prompt_forms(
-    train: Sequence[Row], ks: Sequence[int], labels: Sequence[str] | None, *, written: Callable[[str], str], seed: int
+    train: Sequence[Row],
+    ks: Sequence[int],
+    *,
+    told: tuple[str, str] | None,
+    by_answer: bool,
+    written: Callable[[str], str],
+    seed: int,
 ) -> list[PromptForm]:
-    """Every form to try: plain and, where there are labels, with these listed, each with 0 and every wanted k.
+    """Every form to try: plain and, where there is something to tell, with that told, each with 0 and every wanted k.
 
     Args:
-        train: rows to take examples from.
+        train: rows to take examples from; of judged answers the wanted ones alone.
         ks: numbers of examples.
-        labels: the label set, for classification.
+        told: the name of the other form (`LISTED`, `RANGED`) and what is told in it.
+        by_answer: examples are of each answer in turn, as for labels.
         written: what is written for an answer (`Renderer.written`).
         seed: of the choice of examples.
     """
+    train = [row for row in train if row.wanted is not False]
     forms: list[PromptForm] = []
     for k in sorted({0, *ks}):
-        examples = choose_examples(train, k, seed=seed, by_label=labels is not None)
+        examples = choose_examples(train, k, seed=seed, by_label=by_answer)
         if len(examples) < k:
             continue
         answers = tuple(written(example.answer) for example in examples)
-        forms.append(PromptForm(PLAIN, examples, (), answers))
-        if labels is not None:
-            forms.append(PromptForm(LISTED, examples, tuple(map(written, labels)), answers))
+        forms.append(PromptForm(PLAIN, examples, "", answers))
+        if told is not None:
+            name, asked = told
+            forms.append(PromptForm(name, examples, asked, answers))
     return forms

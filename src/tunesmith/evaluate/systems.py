@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,19 +13,15 @@ from tunesmith.chat.render import Renderer
 from tunesmith.core.errors import DataError
 from tunesmith.core.progress import Advanced, Ended, Listener, Started, silent
 from tunesmith.core.rows import Message, Row
+from tunesmith.evaluate.meant import Meant
+from tunesmith.evaluate.running import answer_all, arithmetic
 from tunesmith.infer.choices import Scale, probabilities, row_logps, scales, score_choices
 from tunesmith.infer.generate import generate
 from tunesmith.infer.head import label_probabilities
-from tunesmith.models.adapt import Classifier
+from tunesmith.models.heads import Headed
 from tunesmith.score.prediction import Prediction
 from tunesmith.train.batches import text_examples
 from tunesmith.tree.plan import Floats, answer_only
-
-TIMED = 7
-"""Prompts answered once more, alone, to tell what an answer takes."""
-
-ROWS_AT_ONCE = 128
-"""Rows answered between two reports of progress; sorted, so that neighbours share their prompts."""
 
 Messages = Callable[[Row], tuple[Message, ...]]
 
@@ -51,6 +48,29 @@ def own_prompt(row: Row) -> tuple[Message, ...]:
     return row.prompt
 
 
+class Answers(Protocol):
+    """What answers rows: by text or by a label's likelihood, by a head, by weighing two answers."""
+
+    @property
+    def renderer(self) -> Renderer:
+        """Renders its prompts."""
+
+    @property
+    def scale(self) -> Scale | None:
+        """How the scores of labels are made comparable; None: as they are."""
+
+    def answer(self, rows: Sequence[Row], messages: Messages = ..., *, work: str = ..., listen: Listener = ...) -> list[Prediction]:
+        """One prediction a row, in their order."""
+
+    def under_each_scale(
+        self, rows: Sequence[Row], messages: Messages, *, work: str, listen: Listener = ...
+    ) -> Sequence[tuple["Answers", list[Prediction]]]:
+        """Itself under each way of scaling, with its predictions."""
+
+    def room(self, row: Row) -> int:
+        """Tokens that an answer to the row may take."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answerer:
     """A model ready to answer rows of a task."""
@@ -62,12 +82,10 @@ class Answerer:
     """The label set, for classification; None: answers are generated."""
     max_new_tokens: int = 128
     precision: str = "fp32"
+    meant: Meant | None = None
+    """How generated answers are understood, where they stand for something else than their words; None: they are texts."""
     scale: Scale | None = None
     """How the scores of labels are made comparable; None: sums of log-probabilities, as the model was trained."""
-
-    def prompt_length(self, rows: Sequence[Row], messages: Messages = own_prompt) -> int:
-        """Tokens of the longest prompt, before any cutting; DataError where it can't be rendered."""
-        return max(len(self.renderer.prompt(messages(row)).ids) for row in rows)
 
     def answer(
         self, rows: Sequence[Row], messages: Messages = own_prompt, *, work: str = "score", listen: Listener = silent
@@ -77,35 +95,25 @@ class Answerer:
         Raises:
             DataError: a prompt that leaves no room for an answer.
         """
-        started = time.monotonic()
-        listen(Started(work, len(rows)))
         self.model.eval()
         prompts = [self._prompt(messages(row)) for row in rows]
-        order = sorted(range(len(rows)), key=lambda index: prompts[index])
-        answered: dict[int, Prediction] = {}
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            chosen = order[start : start + ROWS_AT_ONCE]
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                made = self._answer_some([prompts[index] for index in chosen])
-            for index, one in zip(chosen, made, strict=True):
-                answered[index] = _prediction(rows[index], one, len(prompts[index]), 0.0)
-            listen(Advanced(work, len(answered)))
-        each = self._seconds_alone([prompts[index] for index in order])
-        predictions = [replace(answered[index], seconds=each) for index in range(len(rows))]
-        if self.labels is None:
-            predictions = self._with_likelihood(rows, prompts, predictions)
-        listen(Ended(work, time.monotonic() - started))
-        return predictions
+        made, each = answer_all(prompts, self._answer_some, key=lambda prompt: prompt, work=work, listen=listen)
+        predictions = [_prediction(row, one, len(prompt), each) for row, one, prompt in zip(rows, made, prompts, strict=True)]
+        if self.meant is not None:
+            return [self._understood(row, one) for row, one in zip(rows, predictions, strict=True)]
+        return self._with_likelihood(rows, prompts, predictions) if self.labels is None else predictions
 
-    def _seconds_alone(self, prompts: Sequence[tuple[int, ...]]) -> float:
-        """Median time of an answer to one prompt asked alone, over a few spread evenly: in a batch, shared prompts cost nothing."""
-        times: list[float] = []
-        for place in np.linspace(0, len(prompts) - 1, min(TIMED, len(prompts))).astype(int) if prompts else ():
-            started = time.perf_counter()
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                self._answer_some([prompts[place]])
-            times.append(time.perf_counter() - started)
-        return float(np.median(times)) if times else 0.0
+    def _understood(self, row: Row, one: Prediction) -> Prediction:
+        """A generated answer as what it stands for."""
+        assert self.meant is not None
+        found, shown = self.meant.understood(one.answer)
+        return replace(one, answer=shown, truth=self.meant.truth(row), found=found)
+
+    def room(self, row: Row) -> int:
+        """Tokens that an answer to the row may take."""
+        if self.labels is None:
+            return self.max_new_tokens
+        return max(len(self.renderer.answer(label)) for label in self.labels)
 
     def under_each_scale(
         self, rows: Sequence[Row], messages: Messages, *, work: str, listen: Listener = silent
@@ -144,11 +152,15 @@ class Answerer:
 
     def _answer_some(self, prompts: Sequence[tuple[int, ...]]) -> list[Answer]:
         """Answers to some prompts."""
+        with arithmetic(self.device, self.precision):
+            return self._made(prompts)
+
+    def _made(self, prompts: Sequence[tuple[int, ...]]) -> list[Answer]:
         if self.labels is None:
             made = generate(self.model, prompts, end_ids=self.renderer.end_ids, max_new_tokens=self.max_new_tokens, device=self.device)
             return [(self.renderer.decode(ids), None, len(ids)) for ids in made]
         choices = [self.renderer.answer(label) for label in self.labels]
-        if isinstance(self.model, Classifier):
+        if isinstance(self.model, Headed):
             chances_NC = label_probabilities(self.model, prompts, device=self.device)
         else:
             scores_NC = score_choices(self.model, prompts, choices, device=self.device)

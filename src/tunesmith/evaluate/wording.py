@@ -41,9 +41,13 @@ def sentence_of(trial: Trial, gained: bool) -> str:
 
 def notes_on(trial: Trial, task: Task, gained: bool) -> list[str]:
     """What a reader should mind: doubts, cheaper ways, answers that betray a fault."""
-    notes = [*_doubts(trial, gained), *(note for one in trial.scored if one.system.kind == "floor" for note in _floor_note(trial, one))]
+    notes = [
+        *_doubts(trial, task, gained),
+        *(note for one in trial.scored if one.system.kind == "floor" for note in _floor_note(trial, one, task)),
+    ]
     rows = trial.tuned.system.predictions
-    if len(rows) > 1 and len({one.answer for one in rows}) == 1 < len({one.reference for one in rows}):
+    made = task is not Task.PREFER  # else answers are weighed, not made
+    if made and len(rows) > 1 and len({one.answer for one in rows}) == 1 < len({one.reference for one in rows}):
         notes.append(f"The tuned model gives one and the same answer to all {len(rows)} rows: it has learned nothing from their text.")
     if task is not Task.CLASSIFY:
         return notes
@@ -61,7 +65,7 @@ def notes_on(trial: Trial, task: Task, gained: bool) -> list[str]:
     return notes
 
 
-def _doubts(trial: Trial, gained: bool) -> list[str]:
+def _doubts(trial: Trial, task: Task, gained: bool) -> list[str]:
     """What would be needed to know better; what the intervals rest on."""
     notes, drawn = [], trial.drawn
     against = trial.baselines[0].compared
@@ -73,19 +77,24 @@ def _doubts(trial: Trial, gained: bool) -> list[str]:
         notes.append(f"{drawn.rows} test rows come in {drawn.units} groups; intervals and tests count groups, not rows.")
     ours = [one.answer for one in trial.tuned.system.predictions]
     notes += [
-        f"The tuned model's answers are the same as those of {_name(one)} on every row."
+        f"The tuned model prefers the same answers as {_name(one)} in every pair."
+        if task is Task.PREFER
+        else f"The tuned model's answers are the same as those of {_name(one)} on every row."
         for one in trial.baselines
         if any(ours) and [other.answer for other in one.system.predictions] == ours  # raw text is read, not answered
     ]
     return notes
 
 
-def _floor_note(trial: Trial, floor: Scored) -> list[str]:
+def _floor_note(trial: Trial, floor: Scored, task: Task) -> list[str]:
     """Honest advice where something far cheaper does as well."""
     decisive, against = trial.measure, floor.against
     if against is None or against.is_gain:
         return []
     figures = f"{decisive.shown(trial.value(floor))} against {decisive.shown(trial.value(trial.tuned))}"
+    if task is Task.PREFER:
+        shown = "is told better by" if against.is_loss else "may be told as well by"
+        return [f"What people preferred in these rows {shown} length alone ({floor.system.name}: {decisive.title} {figures})."]
     if against.is_loss:
         return [f"{floor.system.name} does better than the tuned model ({decisive.title} {figures}) and costs far less: use it instead."]
     if against.difference <= 0:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tunesmith.models.forward import takes_tree, to_tensors, token_logps
+from tunesmith.models.forward import layout_of_rows, takes_tree, to_tensors, token_logps
 from tunesmith.tree.choices import build_trie, plan_choices
 from tunesmith.tree.plan import Floats, Pass, Sequence_, plan
 
@@ -64,7 +64,7 @@ def _passes(model: nn.Module, prompts: list[tuple[int, ...]], choices: Sequence[
         budget = shared + max(LOOK_BACK, longest - shared + len(trie.ids_N))
         return plan_choices(prompts, trie, token_budget=budget)
     rows = [Sequence_((*prompt, *choice), (0.0,) * len(prompt) + (1.0,) * len(choice)) for prompt in prompts for choice in choices]
-    return plan(rows, token_budget=4096, share=False)
+    return plan(rows, token_budget=4096, layout="padded")
 
 
 def _common_length(prompts: Sequence[tuple[int, ...]]) -> int:
@@ -116,12 +116,12 @@ def row_logps(
     model: nn.Module, rows: Sequence[Sequence_], *, device: torch.device, token_budget: int = 2048, rows_at_once: int = 64
 ) -> tuple[Floats, Floats]:
     """Sum of log-probabilities of each row's supervised tokens, and how many there are: [R], [R]. For perplexity."""
-    share = takes_tree(model)
+    layout = layout_of_rows(model)
     sums, counts = np.zeros(len(rows)), np.zeros(len(rows))
     order = sorted(range(len(rows)), key=lambda index: rows[index].ids)
     for start in range(0, len(rows), rows_at_once):
         chosen = order[start : start + rows_at_once]
-        for planned in plan([rows[index] for index in chosen], token_budget=token_budget, share=share):
+        for planned in plan([rows[index] for index in chosen], token_budget=token_budget, layout=layout):
             logps = token_logps(model, to_tensors(planned, device)).double().cpu().numpy()
             places = np.array(chosen)[planned.row_S]
             np.add.at(sums, places, logps)

@@ -8,6 +8,7 @@ from torch import nn
 from transformers import GenerationConfig
 
 from tunesmith.models.forward import inner
+from tunesmith.models.virtual import prefix_cache, virtual_states, virtual_tokens
 
 
 @torch.inference_mode()
@@ -36,13 +37,13 @@ def generate(
     neutral: Any = GenerationConfig
     own, language_model.generation_config = language_model.generation_config, neutral()  # a base may bring penalties of its own
     try:
-        return _generate(language_model, prompts, tuple(end_ids), max_new_tokens, device, batch_tokens, advanced)
+        return _generate(model, prompts, tuple(end_ids), max_new_tokens, device, batch_tokens, advanced)
     finally:
         language_model.generation_config = own
 
 
 def _generate(
-    language_model: Any,
+    model: nn.Module,
     prompts: Sequence[Sequence[int]],
     end_ids: tuple[int, ...],
     max_new_tokens: int,
@@ -50,19 +51,14 @@ def _generate(
     batch_tokens: int,
     advanced: Callable[[int], None],
 ) -> list[list[int]]:
+    language_model: Any = inner(model)
     pad = end_ids[0]
     out: list[list[int]] = [[] for _ in prompts]
     done = 0
-    for group in _groups(prompts, max_new_tokens, batch_tokens):
-        width = max(len(prompts[index]) for index in group)
-        ids = torch.full((len(group), width), pad, dtype=torch.long)
-        real = torch.zeros_like(ids)
-        for line, index in enumerate(group):
-            ids[line, width - len(prompts[index]) :] = torch.tensor(prompts[index])
-            real[line, width - len(prompts[index]) :] = 1
+    for group in _groups(model, prompts, max_new_tokens, batch_tokens):
+        start = _start(model, [prompts[index] for index in group], pad, device)
         made = language_model.generate(
-            input_ids=ids.to(device),
-            attention_mask=real.to(device),
+            **start,
             max_new_tokens=max_new_tokens,
             do_sample=False,
             num_beams=1,
@@ -70,6 +66,7 @@ def _generate(
             pad_token_id=pad,
             use_cache=True,
         )
+        width = start["input_ids"].shape[1] if "input_ids" in start else 0
         for line, index in enumerate(group):
             out[index] = _until_end(made[line, width:].tolist(), end_ids)
         done += len(group)
@@ -77,11 +74,37 @@ def _generate(
     return out
 
 
-def _groups(prompts: Sequence[Sequence[int]], max_new_tokens: int, batch_tokens: int) -> list[list[int]]:
-    """Prompts of like length together, so that little is padding."""
+def _start(model: nn.Module, prompts: Sequence[Sequence[int]], pad: int, device: torch.device) -> dict[str, Any]:
+    """What generation starts from: prompts padded on the left, virtual tokens right before them.
+
+    Prompt tuning's are embeddings among embeddings; prefix tuning's are a past, whose places `pad` holds among the ids.
+    """
+    virtual = virtual_tokens(model)
+    width = virtual + max(map(len, prompts))
+    ids = torch.full((len(prompts), width), pad, dtype=torch.long)
+    real = torch.zeros_like(ids)
+    for line, prompt in enumerate(prompts):
+        ids[line, width - len(prompt) :] = torch.tensor(prompt)
+        real[line, width - len(prompt) - virtual :] = 1
+    ids, real = ids.to(device), real.to(device)
+    states = virtual_states(model)
+    if states is None:
+        past = prefix_cache(model, len(prompts))
+        return {"input_ids": ids, "attention_mask": real} | ({} if past is None else {"past_key_values": past})
+    embedded = inner(model).get_input_embeddings()(ids)
+    for line, prompt in enumerate(prompts):
+        embedded[line, width - len(prompt) - virtual : width - len(prompt)] = states
+    return {"inputs_embeds": embedded, "attention_mask": real}
+
+
+def _groups(model: nn.Module, prompts: Sequence[Sequence[int]], max_new_tokens: int, batch_tokens: int) -> list[list[int]]:
+    """Prompts of like length together, so that little is padding; of the same length where a past stands before them."""
+    virtual, alike = virtual_tokens(model), prefix_cache(model, 1) is not None
     groups: list[list[int]] = []
     for index in sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index)):
-        if groups and (len(prompts[groups[-1][0]]) + max_new_tokens) * (len(groups[-1]) + 1) <= batch_tokens:
+        longest = len(prompts[groups[-1][0]]) if groups else 0
+        fits = groups and (virtual + longest + max_new_tokens) * (len(groups[-1]) + 1) <= batch_tokens
+        if fits and (not alike or len(prompts[index]) == longest):
             groups[-1].append(index)
         else:
             groups.append([index])

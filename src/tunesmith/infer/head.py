@@ -1,31 +1,97 @@
-"""Answers of a classification head."""
+"""Answers of a task head: labels, sets of labels, numbers, tags. One forward pass, nothing generated.
 
-from collections.abc import Callable, Sequence
+Shared prompts are computed once where the architecture allows it. Letters: N prompts, C outputs of the head, R rows of a
+pass, L tokens of its longest row.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from tunesmith.models.adapt import Classifier
-from tunesmith.models.forward import to_tensors
-from tunesmith.tree.plan import Floats, Sequence_, plan
+from tunesmith.models.forward import layout_of_rows, row_states, to_tensors
+from tunesmith.models.heads import Headed
+from tunesmith.tree.plan import Floats, Pass, Sequence_, plan
+
+Prompts = Sequence[Sequence[int]]
 
 
-@torch.inference_mode()
+def _silent(done: int) -> None:
+    """Nobody is told."""
+
+
 def label_probabilities(
-    model: Classifier,
-    prompts: Sequence[Sequence[int]],
+    model: Headed, prompts: Prompts, *, device: torch.device, token_budget: int = 4096, advanced: Callable[[int], None] = _silent
+) -> Floats:
+    """Probability of each label for each prompt, of a `class` head: [N, C], rows sum to 1."""
+    return _rows(model, prompts, device, token_budget, advanced, lambda logits_RC: torch.softmax(logits_RC, dim=-1))
+
+
+def multilabel_probabilities(
+    model: Headed, prompts: Prompts, *, device: torch.device, token_budget: int = 4096, advanced: Callable[[int], None] = _silent
+) -> Floats:
+    """Probability that each label applies to each prompt, of a `multilabel` head: [N, C], each for itself."""
+    return _rows(model, prompts, device, token_budget, advanced, torch.sigmoid)
+
+
+def values(
+    model: Headed, prompts: Prompts, *, device: torch.device, token_budget: int = 4096, advanced: Callable[[int], None] = _silent
+) -> Floats:
+    """The number for each prompt, of a `regression` head, in the unit the head was saved in: [N]."""
+    return _rows(model, prompts, device, token_budget, advanced, lambda values_R: values_R[:, None])[:, 0]
+
+
+def tag_labels(
+    model: Headed,
+    prompts: Prompts,
+    classes: Sequence[str],
     *,
     device: torch.device,
     token_budget: int = 4096,
-    advanced: Callable[[int], None] = lambda done: None,
-) -> Floats:
-    """Probability of each label for each prompt: [N, C]."""
-    rows = [Sequence_(tuple(prompt), (0.0,) * len(prompt)) for prompt in prompts]
-    out: Floats = np.zeros((len(prompts), model.head.linear.out_features))
-    done = 0
-    for planned in plan(rows, token_budget=token_budget, share=False):
-        logits = model.label_logits(to_tensors(planned, device)).double()
-        out[planned.rows_R] = torch.softmax(logits, dim=-1).cpu().numpy()
-        done += len(planned.rows_R)
+    advanced: Callable[[int], None] = _silent,
+) -> list[tuple[str, ...]]:
+    """The likeliest tag of every token of each prompt, of a `tags` head.
+
+    Args:
+        model: the model.
+        prompts: N prompts as ids.
+        classes: the head's C outputs in order: `score.spans.bio_classes`.
+        device: where the model is.
+        token_budget: most tokens in a pass.
+        advanced: told how many prompts are done.
+    """
+    out: list[tuple[str, ...]] = [()] * len(prompts)
+    for planned, logits_RLC, done in _passes(model, prompts, device, token_budget):
+        best_RL = logits_RLC.argmax(dim=-1).cpu().numpy()
+        for index, length, best_L in zip(planned.rows_R, planned.lengths_R, best_RL, strict=True):
+            out[index] = tuple(classes[place] for place in best_L[:length])
         advanced(done)
     return out
+
+
+def _rows(
+    model: Headed,
+    prompts: Prompts,
+    device: torch.device,
+    token_budget: int,
+    advanced: Callable[[int], None],
+    read: Callable[[Tensor], Tensor],
+) -> Floats:
+    """One line of figures a prompt, [N, C]."""
+    out: Floats = np.zeros((len(prompts), model.head.linear.out_features))
+    for planned, outputs, done in _passes(model, prompts, device, token_budget):
+        out[planned.rows_R] = read(outputs.double()).cpu().numpy()
+        advanced(done)
+    return out
+
+
+@torch.inference_mode()
+def _passes(model: Headed, prompts: Prompts, device: torch.device, token_budget: int) -> Iterator[tuple[Pass, Tensor, int]]:
+    """Each pass with the head's outputs for its rows, and how many prompts are done with it."""
+    rows = [Sequence_(tuple(prompt), (0.0,) * len(prompt)) for prompt in prompts]
+    done = 0
+    for planned in plan(rows, token_budget=token_budget, layout=layout_of_rows(model.trunk)):
+        done += len(planned.rows_R)
+        tensors = to_tensors(planned, device)
+        yield planned, model.head(row_states(model.trunk, tensors), tensors.lengths_R), done

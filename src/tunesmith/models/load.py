@@ -9,7 +9,7 @@ import torch
 from huggingface_hub import constants, get_session
 from huggingface_hub.utils.tqdm import disable_progress_bars
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AddedToken, AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from tunesmith.core.errors import MachineError, RecipeError
@@ -39,21 +39,36 @@ class Base:
     """Rows of its embedding."""
     content_hash: str
     name: str
+    new_ids: tuple[int, ...] = ()
+    """Ids of `base.new_tokens`."""
 
 
 def resolve_base(config: BaseConfig) -> str:
-    """The folder or hub id a `base.path` stands for. Raises RecipeError for a local path that is not there."""
+    """The folder or hub id a `base.path` stands for. Raises RecipeError for a local path that is not there, or holds no model."""
     if config.path == "embedded":
         return str(base_path())
     looks_local = config.path.startswith((".", "/", "~")) or config.path.count("/") > 1
     folder = home_path(config.path)
     if folder.is_dir():
+        _refuse_without_config(config.path, folder)
         return str(folder)
     if folder.exists() or looks_local:
         raise RecipeError(
             f"base.path {config.path!r} is not a folder with a model: give a folder with config.json and *.safetensors, or a hub id."
         )
     return config.path
+
+
+def _refuse_without_config(path: str, folder: Path) -> None:
+    if (folder / "config.json").is_file():
+        return
+    if (folder / "adapter_config.json").is_file():
+        raise RecipeError(
+            f"base.path {path!r} holds an adapter, not a whole model: merge it into the base it was made for, or name that base."
+        )
+    below = sorted(one.parent.name for one in folder.glob("*/config.json"))
+    where = f": its subfolder {below[0]!r} has one, name that." if below else ": give the folder that holds it beside *.safetensors."
+    raise RecipeError(f"base.path {path!r} has no config.json, so it is no model in the Hugging Face format{where}")
 
 
 def lasting_path(config: BaseConfig) -> str:
@@ -69,7 +84,9 @@ def base_hash(config: BaseConfig) -> str:
         MachineError: the hub can't be reached and holds no local copy.
     """
     source = resolve_base(config)
-    shape = {"dtype": config.dtype, "random": config.random_weights}
+    shape: dict[str, Any] = {"dtype": config.dtype, "random": config.random_weights}
+    if config.new_tokens:
+        shape["new_tokens"] = config.new_tokens
     if Path(source).is_dir():
         return digest([digest_folder(Path(source), ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt")), shape])
     loaded = _from_hub(config, lambda: AutoConfig.from_pretrained(source, **_options(config, source)))
@@ -121,7 +138,7 @@ def load_base(config: BaseConfig, *, seed: int = 0) -> Base:
     """Load weights and tokenizer on the CPU, in evaluation mode.
 
     Raises:
-        RecipeError: the path is wrong, or the base wants to run its own code.
+        RecipeError: the path is wrong, the base wants to run its own code, or `new_tokens` names a token it has.
         MachineError: the hub is out of reach, or the files are damaged or not safetensors.
     """
     source = resolve_base(config)
@@ -144,14 +161,47 @@ def load_base(config: BaseConfig, *, seed: int = 0) -> Base:
                 f"Base {config.path!r} lacks {len(found['missing_keys'])} of its tensors ({min(found['missing_keys'])} is the first), and "
                 "they would be drawn at random: its files don't belong together; download or copy them again."
             )
-    vocabulary = int(model.get_input_embeddings().weight.shape[0])
+    vocabulary = _rows(model)
     if len(tokenizer) > vocabulary:
         raise MachineError(
             f"Base {config.path!r}: its tokenizer has {len(tokenizer)} tokens and its embedding {vocabulary} rows; "
             "the two don't belong together. Take both from one model."
         )
     context = int(getattr(model.config, "max_position_embeddings", 0) or 2048)
-    return Base(model.eval(), tokenizer, context, vocabulary, base_hash(config), config.path)
+    new_ids = _add_tokens(config, model, tokenizer)
+    return Base(model.eval(), tokenizer, context, _rows(model), base_hash(config), config.path, new_ids)
+
+
+def _rows(model: Any) -> int:
+    return int(model.get_input_embeddings().weight.shape[0])
+
+
+def _add_tokens(config: BaseConfig, model: Any, tokenizer: Any) -> tuple[int, ...]:
+    """Give `base.new_tokens` ids, and the mean of the rows before them, so that all start as one token that says nothing.
+
+    The embedding grows where it has no unused rows for them; an output layer of its own, with its biases, goes along.
+
+    Raises:
+        RecipeError: a token that the tokenizer has already.
+    """
+    if not config.new_tokens:
+        return ()
+    known = tokenizer.get_vocab()
+    for token in config.new_tokens:
+        if token in known:
+            raise RecipeError(f"base.new_tokens {token!r} is a token of base {config.path!r} already: leave it out.")
+    first = len(tokenizer)
+    tokenizer.add_tokens([AddedToken(token, normalized=False, special=False) for token in config.new_tokens])
+    ids = tuple(int(one) for one in tokenizer.convert_tokens_to_ids(config.new_tokens))
+    if max(ids) >= _rows(model):
+        model.resize_token_embeddings(max(ids) + 1, mean_resizing=False)
+    leave = model.get_output_embeddings()
+    tables = {id(table): table for table in (model.get_input_embeddings().weight, leave.weight, getattr(leave, "bias", None))}
+    with torch.no_grad():
+        for table in tables.values():
+            if table is not None:
+                table[list(ids)] = table[:first].float().mean(dim=0).to(table.dtype)
+    return ids
 
 
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:

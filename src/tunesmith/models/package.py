@@ -1,23 +1,21 @@
 """A fine-tuned model as a folder: safetensors, tokenizer with its template, and what it needs to answer as it was evaluated.
 
-`tunesmith.json` holds task, labels, instruction, length and method. A LoRA is kept as a PEFT adapter, a full model as
-transformers keeps it, so other tools read both.
+`tunesmith.json` holds task, labels, instruction, length and method. Adapters are kept as PEFT keeps them, whole models as
+transformers does, so other tools read both. Each method says which of the two it is.
 """
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from tunesmith.core.errors import MachineError
 from tunesmith.core.files import read_json, write_json
-from tunesmith.models.adapt import Classifier
 from tunesmith.models.config import BaseConfig
-from tunesmith.models.load import load_base
+from tunesmith.models.heads import Headed, load_head, save_head
+from tunesmith.models.methods import method
 
 SCHEMA = 1
 
@@ -36,16 +34,19 @@ class Bundle:
     max_new_tokens: int = 128
     base: dict[str, Any] = field(default_factory=dict)
     """The `base` section of the recipe, resolved."""
+    base_seed: int = 0
+    """Where the base's weights are random ones: the seed they were drawn with."""
     head: bool = False
+    """Whether a task head answers; what kind it is stands in its own file."""
     schema: int = SCHEMA
 
 
 def save_model(folder: Path, model: nn.Module, tokenizer: PreTrainedTokenizerBase, bundle: Bundle) -> None:
     """Write a model into an existing empty folder (a temporary one: the caller makes it whole or absent)."""
-    trunk: Any = model.trunk if isinstance(model, Classifier) else model
-    trunk.save_pretrained(folder, safe_serialization=True)
-    if isinstance(model, Classifier):
-        save_file({name: tensor.contiguous() for name, tensor in model.head.state_dict().items()}, folder / "head.safetensors")
+    trunk = model.trunk if isinstance(model, Headed) else model
+    method(bundle.method).save(trunk, folder)
+    if isinstance(model, Headed):
+        save_head(model.head, folder)
     tokenizer.save_pretrained(folder)
     write_json(folder / "tunesmith.json", asdict(bundle))
 
@@ -64,15 +65,6 @@ def load_model(folder: Path) -> tuple[nn.Module, PreTrainedTokenizerBase, Bundle
     """Load a saved model in evaluation mode, ready to answer as it was evaluated."""
     bundle = load_bundle(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    if bundle.method == "lora":
-        from peft import PeftModel
-
-        trunk: nn.Module = PeftModel.from_pretrained(load_base(BaseConfig(**bundle.base)).model, str(folder))
-    else:
-        trunk = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, dtype=getattr(torch, bundle.base["dtype"]))
-    if not bundle.head:
-        return trunk.eval(), tokenizer, bundle
-    assert bundle.labels is not None
-    model = Classifier(trunk, len(bundle.labels))
-    model.head.load_state_dict(load_file(folder / "head.safetensors"))
+    trunk = method(bundle.method).load(folder, BaseConfig(**bundle.base), bundle.base_seed)
+    model = Headed(trunk, load_head(folder)) if bundle.head else trunk
     return model.eval(), tokenizer, bundle

@@ -1,11 +1,13 @@
 """Datasets on disk: prepared once for the same files, config and seed, named by their content."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from tunesmith.core.files import home_path, read_json, write_json
 from tunesmith.core.hashing import digest, digest_file, digest_folder
-from tunesmith.core.progress import Ended, Listener
+from tunesmith.core.progress import Ended, Listener, Said
+from tunesmith.core.rows import Row
 from tunesmith.data.config import DataConfig
 from tunesmith.data.dataset import Dataset, read_dataset
 from tunesmith.data.prepare import prepare
@@ -49,6 +51,40 @@ def prepared_dataset(recipe: Recipe, workspace: Workspace, listen: Listener) -> 
     prepared.write(folder)
     write_json(pointer, {"dataset": folder.name})
     return prepared.dataset, folder
+
+
+def general_rows(recipe: Recipe, workspace: Workspace, listen: Listener, held_out: Iterable[Row]) -> tuple[list[Row], str]:
+    """The rows that `train.regularise.replay` mixes in, from all of its file, and their task; none whose text is held out.
+
+    Raises:
+        DataError: the file can't be read.
+    """
+    path = recipe.train.regularise.replay.path
+    if path is None:
+        return [], "text"
+    general = recipe.model_copy(update={"data": DataConfig(path=path)})
+    dataset, _ = prepared_dataset(general, workspace, listen)
+    rows = [row for side in dataset.sides.values() for row in side]
+    unseen = {" ".join(row.text().casefold().split()) for row in held_out}
+    kept = [row for row in rows if " ".join(row.text().casefold().split()) not in unseen]
+    if len(kept) < len(rows):
+        listen(
+            Said(
+                f"{len(rows) - len(kept)} of {len(rows)} rows to replay stand among the rows held out of training: left out.", warning=True
+            )
+        )
+    return kept, str(dataset.task.value)
+
+
+def other_content(recipe: Recipe) -> list[str]:
+    """Content hashes of what a round learns from beside its data and base: the replayed file, the teacher. Empty where there is neither."""
+    replay, teacher = recipe.train.regularise.replay.path, recipe.objective.teacher
+    found = [] if replay is None else [f"replay {_content(replay)}"]
+    if teacher is not None:
+        from tunesmith.models.load import base_hash
+
+        found.append(f"teacher {base_hash(recipe.base.model_copy(update={'path': teacher, 'random_weights': False, 'new_tokens': []}))}")
+    return found
 
 
 def data_report(dataset: Dataset) -> dict[str, Any]:

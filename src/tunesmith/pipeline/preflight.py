@@ -5,12 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tunesmith.chat import places
 from tunesmith.chat.render import Rendered, Renderer
 from tunesmith.core.errors import DataError
 from tunesmith.core.rows import Message, Row
-from tunesmith.recipe import Recipe
+from tunesmith.data.checks import labels_of
+from tunesmith.data.config import Task
+from tunesmith.recipe import Recipe, head_of, objective_of
+from tunesmith.score.spans import reachable
 
 SHOWN = 3
+SPANNED = 500
+"""Rows whose spans are followed through the template."""
 PROBED = 50
 """Rows whose template is rendered both ways, as in training and as at inference."""
 
@@ -43,6 +49,7 @@ def preflight(
     sides: Mapping[str, Sequence[Row]],
     renderer: Renderer,
     recipe: Recipe,
+    task: Task,
     labels: tuple[str, ...] | None,
     context: int,
     pretrained_tokens: int,
@@ -53,7 +60,8 @@ def preflight(
         sides: train, select, calibrate and test rows, instruction included.
         renderer: the one used for training and evaluation.
         recipe: for its bounds.
-        labels: the label set, for classification.
+        task: what the rows ask for.
+        labels: the label set, where the task has one.
         context: most tokens the base was made for.
         pretrained_tokens: rows of the base's embedding.
     """
@@ -61,10 +69,12 @@ def preflight(
     warnings: list[str] = []
     notes: list[str] = []
     train = sides["train"]
-    rendered = _render(train, renderer, problems)
+    head, objective = head_of(recipe, task), objective_of(recipe, task, judged=any(row.wanted is not None for row in train[:1]))
+    rendered = _render(train, renderer, problems, head)
     if renderer.max_tokens > context:
         problems.append(f"train.max_tokens is {renderer.max_tokens}, and the base was made for {context}: set it to {context} or less.")
-    _check_masks(rendered, problems)
+    if head == "tokens":
+        _check_masks(rendered, problems)
     _check_end(renderer, pretrained_tokens, problems, notes)
     _check_template(train, renderer, problems, warnings)
     cut = [item for item in rendered if item.cut_tokens]
@@ -84,7 +94,7 @@ def preflight(
             f"{len(cut)} of {len(rendered)} training rows lose the start of their prompt: longer than {renderer.max_tokens} tokens."
         )
     for side in ("select", "calibrate", "test"):
-        others = _render(sides[side], renderer, problems)
+        others = _render(sides[side], renderer, problems, head)
         if shorter := sum(item.cut_tokens > 0 for item in others):
             warnings.append(
                 f"{shorter} of {len(others)} {side} rows lose the start of their prompt: longer than {renderer.max_tokens} tokens."
@@ -92,9 +102,16 @@ def preflight(
     broken = sum(1 for item in rendered if item.neutralised)
     if broken:
         warnings.append(f"{broken} training rows hold control strings such as <|im_end|>: neutralised, they stay text.")
-    if any(row.rejected is not None for row in train):
-        warnings.append("Preference pairs: the chosen answers are learnt and are what is scored against; the rejected ones are not used.")
-    _check_labels(sides, labels, problems, warnings)
+    if objective == "sft" and any(row.rejected is not None for row in train):
+        warnings.append("Preference pairs: only the chosen answers are learnt (objective.name: sft); the rejected ones are used to score.")
+    unwanted = sum(row.wanted is False for row in train)
+    if objective in ("sft", "distill") and unwanted:
+        warnings.append(
+            f"{unwanted} of {len(train)} training rows hold unwanted answers, from which objective.name: {objective} learns nothing."
+        )
+    _check_labels(sides, task, labels, problems, warnings)
+    if head == "tags":
+        _check_spans(train, renderer, problems, warnings)
     _check_leaks(sides, problems)
     lengths = sorted(len(item.ids) for item in rendered)
     facts = {
@@ -113,18 +130,41 @@ def preflight(
     return CheckReport(problems, warnings, notes, shown, facts)
 
 
-def _render(rows: Sequence[Row], renderer: Renderer, problems: list[str]) -> list[Rendered]:
-    """Every row rendered; what can't be is a problem, said once with how many there are."""
+def _render(rows: Sequence[Row], renderer: Renderer, problems: list[str], head: str) -> list[Rendered]:
+    """Every row rendered, for a head without its answer, a pair with its longer one; what can't be is a problem, said once with
+    how many there are."""
     rendered: list[Rendered] = []
     refused: list[str] = []
     for row in rows:
         try:
-            rendered.append(renderer.row(row, whole=True))
+            rendered.append(_rendered(row, renderer, head))
         except DataError as error:
             refused.append(str(error))
     if refused:
         problems.append(refused[0] + (f" ({len(refused)} rows have this or a like problem.)" if len(refused) > 1 else ""))
     return rendered
+
+
+def _rendered(row: Row, renderer: Renderer, head: str) -> Rendered:
+    if head != "tokens":
+        prompt = renderer.prompt(row.prompt)
+        return Rendered(row.id, prompt.ids, len(prompt.ids), prompt.cut_tokens, prompt.neutralised)
+    return renderer.row(row, whole=True) if row.rejected is None else max(renderer.pair(row), key=lambda one: len(one.ids))
+
+
+def _check_spans(rows: Sequence[Row], renderer: Renderer, problems: list[str], warnings: list[str]) -> None:
+    """Whether texts can be followed through the template, and how many spans begin or end inside a token."""
+    spans = lost = 0
+    for row in rows[:SPANNED]:
+        try:
+            offsets = places.place(renderer, row).offsets_T
+        except DataError as error:
+            problems.append(str(error))
+            return
+        spans += len(row.tags or ())
+        lost += len(set(row.tags or ()) - set(reachable(row.text(), offsets, row.tags or ())))
+    if lost:
+        warnings.append(f"{lost} of {spans} spans begin or end inside a token of this base, or were cut: they can't be found exactly.")
 
 
 def _check_masks(rendered: Sequence[Rendered], problems: list[str]) -> None:
@@ -175,15 +215,18 @@ def _check_template(rows: Sequence[Row], renderer: Renderer, problems: list[str]
         )
 
 
-def _check_labels(sides: Mapping[str, Sequence[Row]], labels: tuple[str, ...] | None, problems: list[str], warnings: list[str]) -> None:
+def _check_labels(
+    sides: Mapping[str, Sequence[Row]], task: Task, labels: tuple[str, ...] | None, problems: list[str], warnings: list[str]
+) -> None:
     if labels is None:
         return
-    known = Counter(row.answer for row in sides["train"])
+    known = Counter(label for row in sides["train"] for label in labels_of(row, task))
     for side in ("select", "calibrate", "test"):
-        missing = sorted({row.answer for row in sides[side]} - known.keys())
+        missing = sorted({label for row in sides[side] for label in labels_of(row, task)} - known.keys())
         if missing:
             named = ", ".join(repr(label) for label in missing[:5]) + (" ..." if len(missing) > 5 else "")
-            problems.append(
+            told = problems if task is Task.CLASSIFY else warnings  # of several labels, or spans, the others can still be learnt
+            told.append(
                 f"Labels {named} of {side} never occur in training, so no model could learn them: add training rows, or drop those rows."
             )
     few = sum(count < 3 for count in known.values())

@@ -20,6 +20,8 @@ from tunesmith.core.files import make_folder, read_json, write_json, write_text
 from tunesmith.core.hashing import digest_folder
 from tunesmith.core.progress import Listener, Said
 from tunesmith.core.rows import Row
+from tunesmith.data.checks import labels_of
+from tunesmith.data.config import Task
 from tunesmith.data.dataset import Dataset
 from tunesmith.evaluate.measures import resolve
 from tunesmith.evaluate.verdict import judge
@@ -27,16 +29,19 @@ from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import ArtefactRecord, Edge, MetricRecord, Status, now
 from tunesmith.models.load import Base, lasting_path, load_base
 from tunesmith.models.package import Bundle, load_bundle, load_model, save_model
-from tunesmith.pipeline.datasets import data_report, groups_of, prepared_dataset, record_dataset
+from tunesmith.pipeline.datasets import data_report, general_rows, groups_of, other_content, prepared_dataset, record_dataset
+from tunesmith.pipeline.decisions import cores_here
 from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, systems_of
+from tunesmith.pipeline.material import Material
 from tunesmith.pipeline.preflight import CheckReport, preflight
-from tunesmith.pipeline.training import Material, TrainingRun, cores_here, forget_checkpoints, refuse_without_memory, training_report
+from tunesmith.pipeline.trackers import refuse_without_library
+from tunesmith.pipeline.training import TrainingRun, forget_checkpoints, training_report
 from tunesmith.pipeline.workspace import Stages, Workspace, library_versions, link_folder
-from tunesmith.recipe import Recipe, dump_recipe
+from tunesmith.recipe import Recipe, check_agreement, dump_recipe, head_of
 from tunesmith.report.card import write_card
 
 TRAIN_VERSION = 1
-BASELINES_VERSION = 3
+BASELINES_VERSION = 4
 OPENINGS_BEFORE_WARNING = 10
 
 
@@ -62,7 +67,16 @@ class Bench:
     def renderer(self) -> Renderer:
         """The one renderer of the round."""
         texts = label_texts(self.labels or (), words=self.recipe.data.label_words)
-        return Renderer(self.base.tokenizer, max_tokens=self.recipe.train.max_tokens or self.base.context, label_texts=texts)
+        method, context = self.recipe.method, self.base.context
+        room = context - (method.virtual_tokens if method.name in ("prompt", "prefix") else 0)  # those take positions too
+        if room < context // 4:
+            raise RecipeError(
+                f"method.virtual_tokens is {method.virtual_tokens}, and the base was made for {context} tokens in all: "
+                f"set it to {context * 3 // 4} or less, so that rows have room."
+            )
+        asked = self.recipe.train.max_tokens
+        most = room if asked is None else asked if asked > context else min(asked, room)
+        return Renderer(self.base.tokenizer, max_tokens=most, label_texts=texts, new_tokens=self.recipe.base.new_tokens)
 
     @property
     def sides(self) -> dict[str, list[Row]]:
@@ -71,15 +85,21 @@ class Bench:
 
     @cached_property
     def labels(self) -> tuple[str, ...] | None:
-        """The label set, in a fixed order, for classification: what training saw."""
-        if self.dataset.task != "classify":
+        """The label set of classify, multilabel and tag, in a fixed order: what training saw."""
+        if self.dataset.task not in (Task.CLASSIFY, Task.MULTILABEL, Task.TAG):
             return None
-        return tuple(sorted({row.answer for row in self.sides["train"]}))
+        return tuple(sorted({label for row in self.sides["train"] for label in labels_of(row, self.dataset.task)}))
+
+    @property
+    def judged_alone(self) -> bool:
+        """Of the task prefer: whether answers are judged one by one instead of in pairs."""
+        return any(row.wanted is not None for row in self.sides["train"][:1])
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
         """Names of the measures, the deciding one first."""
-        return resolve(self.dataset.task, self.recipe.evaluate.metrics, answers=[row.answer for row in self.sides["train"]])
+        answers = [row.answer for row in self.sides["train"]]
+        return resolve(self.dataset.task, self.recipe.evaluate.metrics, answers=answers, judged=self.judged_alone)
 
     @property
     def judged(self) -> Sides:
@@ -88,13 +108,9 @@ class Bench:
 
     def check(self) -> CheckReport:
         """Preflight over all rows."""
-        if self.recipe.method.head == "class" and self.labels is None:
-            raise RecipeError(
-                f"method.head: class needs labels, and {self.recipe.data.path} was taken for rows to {self.dataset.task.value}: "
-                "set data.task: classify if its answers are labels, or method.head: tokens."
-            )
+        check_agreement(self.recipe, self.dataset.task, judged=self.judged_alone)
         measure = self.metrics[0]
-        found = preflight(self.sides, self.renderer, self.recipe, self.labels, self.base.context, self.base.vocabulary)
+        found = preflight(self.sides, self.renderer, self.recipe, self.dataset.task, self.labels, self.base.context, self.base.vocabulary)
         found.facts["decided_by"] = measure
         found.notes.extend(self.dataset.notes)
         return found
@@ -160,13 +176,16 @@ class Execution:
         self.tick()
         predictions = self.folder / "predictions" / "tuned.jsonl"
         model, tokenizer, bundle = load_model(model_folder)
-        renderer = Renderer(tokenizer, max_tokens=bundle.max_tokens, label_texts=bundle.label_texts)
+        renderer = Renderer(
+            tokenizer, max_tokens=bundle.max_tokens, label_texts=bundle.label_texts, new_tokens=bundle.base.get("new_tokens", ())
+        )
         score_tuned(answerer(model, renderer, self.bench.judged, self.recipe), self.bench.judged, predictions, self.listen)
         self.tick()
         return self.report(check, baselines, predictions, openings)
 
     def preflight(self) -> CheckReport:
         """Refuse a broken run before any training."""
+        refuse_without_library(self.recipe.train.track)
         found = self.bench.check()
         write_json(self.folder / "preflight.json", found.to_json() | {"examples": []})
         for warning in found.warnings:
@@ -181,18 +200,27 @@ class Execution:
         inputs = {
             "dataset": bench.dataset.id,
             "base": bench.base_hash,
-            "recipe": recipe.model_dump(mode="json", include={"seed", "objective", "method", "train"}),
+            "recipe": recipe.model_dump(mode="json", include={"seed", "objective", "method", "train"}, exclude={"train": {"track"}}),
             "instruction": recipe.data.instruction,
             "label_words": recipe.data.label_words,
+            "others": other_content(recipe),
             "again": self.again,
         }
 
         def make(out: Path) -> None:
             run_folder = make_folder(self.folder / "training")
             base = bench.fresh_base()
-            material = Material(bench.sides["train"], bench.sides["select"], bench.labels, str(bench.dataset.task))
-            if recipe.method.name == "full":
-                refuse_without_memory(base)
+            replay, replay_task = general_rows(
+                recipe, self.workspace, self.listen, [row for name, side in bench.sides.items() if name != "train" for row in side]
+            )
+            material = Material(
+                bench.sides["train"],
+                bench.sides["select"],
+                bench.labels,
+                str(bench.dataset.task.value),
+                replay=replay,
+                replay_task=replay_task,
+            )
             run = TrainingRun(run_folder, recipe, base, bench.renderer, material, self.listen)
             model = run.run()
             (out / "model").mkdir()
@@ -219,7 +247,8 @@ class Execution:
             instruction=recipe.data.instruction,
             max_new_tokens=recipe.evaluate.max_new_tokens,
             base=recipe.base.model_dump(mode="json") | {"path": lasting_path(recipe.base)},
-            head=recipe.method.head == "class",
+            head=head_of(recipe, self.bench.dataset.task) != "tokens",
+            base_seed=recipe.seed,
         )
 
     def baselines(self) -> Path:

@@ -1,11 +1,9 @@
 """The training stage: drives the loop, saves, goes back on divergence, and goes on where a killed round stopped."""
 
 import json
-import os
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,143 +11,182 @@ import torch
 from torch import nn
 
 from tunesmith.chat.render import Renderer
-from tunesmith.core.errors import DataError, DivergedError, MachineError
+from tunesmith.core.errors import DataError, DivergedError, RecipeError
 from tunesmith.core.files import mend_folder, read_json, write_json, write_text
 from tunesmith.core.progress import Advanced, Ended, Listener, Said, Started
-from tunesmith.core.rows import Row
 from tunesmith.core.seeds import derive_seed
-from tunesmith.models.adapt import adapt, method_name, set_dropout
-from tunesmith.models.forward import takes_tree
+from tunesmith.models.dropout import set_dropout
+from tunesmith.models.heads import Headed
 from tunesmith.models.load import Base, count_parameters
+from tunesmith.models.methods import adapt
+from tunesmith.pipeline.decisions import Decisions, decide, device_here, not_reproducible, settled
+from tunesmith.pipeline.extras import Outfit, compile_layers, pays_to_compile
+from tunesmith.pipeline.material import Material, class_weights, make_examples, reference_examples, replay_examples
+from tunesmith.pipeline.memory import memory_kills, memory_limit, need_of, refuse_without_memory
+from tunesmith.pipeline.trackers import Trackers, flat_settings
 from tunesmith.pipeline.workspace import append_line
 from tunesmith.recipe import Recipe
-from tunesmith.train.batches import Example, Feed, example, text_examples
+from tunesmith.train.batches import Feed
 from tunesmith.train.checkpoint import load_checkpoint, load_weights, save_checkpoint
-from tunesmith.train.loop import EvaluationReport, StepReport, train
+from tunesmith.train.finder import find_rate
+from tunesmith.train.loop import EvaluationReport, StepReport, evaluation_steps, next_step, train, validation_loss
+from tunesmith.train.machine import memory_now_mib, memory_peak_mib, peak_flops
 from tunesmith.train.objectives import objective
-from tunesmith.train.optimizers import build_optimizers, default_learning_rate
-from tunesmith.train.schedule import schedule_of
+from tunesmith.train.optimizers import build_optimizers
+from tunesmith.train.regularisers.interpolation import interpolated
+from tunesmith.train.schedules import schedule_of
 from tunesmith.train.state import TrainState
-from tunesmith.tree.plan import Sequence_
+from tunesmith.train.watch import Watch
 
 MOST_RESTARTS = 2
 CHECKPOINTS = ("latest", "anchor", "best")
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What a run is trained on and checked against."""
-
-    train: Sequence[Row]
-    select: Sequence[Row]
-    labels: tuple[str, ...] | None
-    task: str
-
-
-@dataclass(frozen=True, slots=True)
-class Decisions:
-    """What was decided by looking at model and machine: once, before step 1, and replayed when a round goes on."""
-
-    method: str
-    objective: str
-    learning_rate: float
-    precision: str
-    threads: int
-    share_prefixes: bool
-    device: str
-
-
-def device_here() -> torch.device:
-    """The GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def cores_here() -> int:
-    """CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def objective_name(recipe: Recipe, task: str) -> str:
-    """The objective, resolved: raw text is learnt whole, a head learns classes, all else learns its answers."""
-    if recipe.objective.name is not None:
-        return recipe.objective.name
-    if recipe.method.head == "class":
-        return "class"
-    return "text" if task == "text" else "sft"
-
-
-def decide(recipe: Recipe, base: Base, task: str, listen: Listener) -> Decisions:
-    """Settle what the recipe leaves open, and say what is not as asked."""
-    parameters, _ = count_parameters(base.model)
-    method = method_name(recipe.method, parameters)
-    device = device_here()
-    random_rows = recipe.train.dropout > 0 or (method == "lora" and recipe.method.dropout > 0)
-    share = recipe.train.share_prefixes and not random_rows and takes_tree(base.model)
-    if recipe.train.share_prefixes and not share:
-        why = "dropout is above 0" if random_rows else f"{base.model.config.model_type} models don't take a tree mask"
-        listen(Said(f"Prompts are not shared between rows: {why}; rows are padded instead."))
-    rate = recipe.train.learning_rate or default_learning_rate(method, parameters, recipe.method.head)
-    precision = recipe.train.precision or ("bf16" if device.type == "cuda" else "fp32")
-    return Decisions(method, objective_name(recipe, task), rate, precision, recipe.train.threads or cores_here(), share, device.type)
-
-
-def make_examples(rows: Sequence[Row], renderer: Renderer, recipe: Recipe, material: Material, objective_: str) -> list[Example]:
-    """Rows as the loop takes them."""
-    rendered = [renderer.row(row, whole=True) for row in rows]
-    if objective_ == "text" or material.task == "text":
-        return text_examples(rendered, max_tokens=renderer.max_tokens, weight_by=recipe.train.weight_by)
-    if objective_ == "class":
-        assert material.labels is not None
-        place = {label: index for index, label in enumerate(material.labels)}
-        heads = [(row, renderer.prompt(row.prompt)) for row in rows if row.answer in place]
-        return [Example(row.id, Sequence_(prompt.ids, (0.0,) * len(prompt.ids)), place[row.answer]) for row, prompt in heads]
-    return [example(item, weight_by=recipe.train.weight_by) for item in rendered]
+AMOUNTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""How far from the base toward the tuned weights interpolation looks."""
 
 
 class TrainingRun:
     """One run of the loop with its folder: `latest`, `anchor` (last evaluation) and `best` checkpoints, and a log of steps."""
 
     def __init__(self, folder: Path, recipe: Recipe, base: Base, renderer: Renderer, material: Material, listen: Listener) -> None:
+        recipe = settled(recipe, material.task)
         self.folder, self.recipe, self.listen, self.base = folder, recipe, listen, base
         decisions_file = folder / "decisions.json"
-        if decisions_file.exists():
-            self.decisions = Decisions(**read_json(decisions_file))
+        fresh = not decisions_file.exists()
+        if fresh:
+            self.decisions = decide(recipe, base, material.task, listen, judged=material.judged)
         else:
-            self.decisions = decide(recipe, base, material.task, listen)
-            write_json(decisions_file, asdict(self.decisions))
+            self.decisions = Decisions(**read_json(decisions_file))
+            not_reproducible(self.decisions, device_here())
         torch.set_num_threads(self.decisions.threads)
         self.device = torch.device(self.decisions.device)
-        self.objective = objective(self.decisions.objective)
-        self.train_examples = make_examples(material.train, renderer, recipe, material, self.decisions.objective)
-        self.select_examples = make_examples(material.select, renderer, recipe, material, self.decisions.objective)
-        if not self.train_examples:
+        weights = class_weights(recipe.objective, self.decisions.objective, material)
+        self.objective = objective(recipe.objective, self.decisions.objective, class_weights=weights)
+        language_model: nn.Module = base.model
+        language_model.to(self.device)
+        made = [make_examples(rows, renderer, recipe, material, self.decisions.objective) for rows in (material.train, material.select)]
+        if not made[0]:
             raise DataError("There is nothing to train on: the train side holds no rows.")
-        self.feed = Feed(self.train_examples, recipe.train, derive_seed(recipe.seed, "train"), self.decisions.share_prefixes)
+        if "reference" in self.objective.needs:
+            made = reference_examples(
+                made, base.model, self.device, self.objective.inputs, derive_seed(recipe.seed, "contrast"), self.decisions.precision
+            )
+        self.train_examples, self.select_examples = made
+        if material.replay and self.objective.inputs != "tokens":
+            raise RecipeError(
+                f"train.regularise.replay mixes in rows that are learnt token by token, and objective {self.decisions.objective} learns otherwise: "
+                "remove replay, or pull toward the base's weights with train.regularise.l2_sp."
+            )
+        replayed = replay_examples(material, renderer, recipe, listen)
+        seed = derive_seed(recipe.seed, "train")
+        self.feed = Feed(self.train_examples, recipe.train, seed, self.decisions.layout, replayed)
+        self.outfit = Outfit(recipe, base, self.feed, self.select_examples, folder, self.decisions, self.objective, listen)
         self.state = self._fresh_state(material)
+        if fresh:
+            self._settle_by_measurement()
+            self.decisions = replace(self.decisions, peak_flops=peak_flops(self.device, self.decisions.precision))
+            write_json(decisions_file, asdict(self.decisions))
+        if self.decisions.compiled:
+            compile_layers(self.state.language_model)
         self.saved = time.monotonic()
 
     def _fresh_state(self, material: Material) -> TrainState:
         recipe, decisions = self.recipe, self.decisions
-        labels = len(material.labels) if material.labels else None
         parameters, _ = count_parameters(self.base.model)
-        model = adapt(self.base.model, recipe.method, parameters=parameters, labels=labels, seed=derive_seed(recipe.seed, "adapt"))
+        self.outfit.before_adapting()
+        model = adapt(
+            self.base.model,
+            recipe.method,
+            parameters=parameters,
+            labels=material.outputs,
+            seed=derive_seed(recipe.seed, "adapt"),
+            new_ids=self.base.new_ids,
+        )
+        self._refuse_without_memory(model, parameters)
+        if isinstance(model, Headed) and model.kind == "regression":
+            model.head.measure([item.target for item in self.train_examples])
         if not set_dropout(model, recipe.train.dropout) and recipe.train.dropout > 0:
             self.listen(Said(f"train.dropout {recipe.train.dropout} has no effect: this architecture has no dropout.", warning=True))
         if recipe.train.gradient_checkpointing:
             checkpointing: Any = self.base.model
-            checkpointing.gradient_checkpointing_enable({"use_reentrant": False})
+            checkpointing.activation_checkpointing_enable({"use_reentrant": False})
             checkpointing.enable_input_require_grads()
         model.to(self.device)
         torch.manual_seed(derive_seed(recipe.seed, "dropout"))
         return TrainState(
             model,
-            build_optimizers(model, recipe.train, decisions.learning_rate),
+            self._optimizers(model),
             schedule_of(recipe.train, self.feed.steps),
             recipe.train,
             decisions.learning_rate,
             self.device,
             decisions.precision,
+            extras=self.outfit.extras(model),
         )
+
+    def _refuse_without_memory(self, model: nn.Module, parameters: int) -> None:
+        """On CPU the kernel kills without a word: what can't fit is refused before the first step."""
+        if self.device.type != "cpu":
+            return
+        config: Any = self.base.model.config.get_text_config()
+        need = need_of(
+            parameters=parameters,
+            trainable=count_parameters(model)[1],
+            optimizer=self.recipe.train.optimizer,
+            weight_bytes=next(self.base.model.parameters()).element_size(),
+            tokens=self.recipe.train.token_budget,
+            width=config.hidden_size,
+            layers=config.num_hidden_layers,
+            checkpointing=self.recipe.train.gradient_checkpointing,
+        )
+        refuse_without_memory(need, memory_limit(), budget=self.recipe.train.token_budget)
+
+    def _settle_by_measurement(self) -> None:
+        """What only a few steps can tell: the rate, where it is to be found, and whether compiling pays. The state is left as new."""
+        start = {name: tensor.clone() for name, tensor in self.state.tensors().items()}
+        self.state.model.train()
+        if self.recipe.train.learning_rate == "find":
+            rate = self._found_rate(self.decisions.learning_rate)
+            self.decisions = replace(self.decisions, learning_rate=rate)
+            self.state.learning_rate = rate
+            self.state.begin_again(start, self._optimizers(self.state.model))
+        compiled, why = pays_to_compile(self.state, self.feed, self.objective, self.recipe.train.compile)
+        self.decisions = replace(self.decisions, compiled=compiled, reasons=(*self.decisions.reasons, why))
+        self.state.set_random_state(start)
+
+    def _optimizers(self, model: nn.Module) -> list[Any]:
+        names = self.state.names if hasattr(self, "state") else None  # those frozen for now learn later
+        return build_optimizers(
+            model, self.recipe.train, self.decisions.learning_rate, names=names, factors=self.outfit.rate_factors(model)
+        )
+
+    def _found_rate(self, usual: float) -> float:
+        """The rate found by a sweep over the training rows; the usual one where the sweep says nothing."""
+        number = 0
+        schedule = self.state.schedule
+        self.state.schedule = schedule_of(self.recipe.train.model_copy(update={"schedule": "constant", "warmup": 0.0}), self.feed.steps)
+
+        def loss_at(rate: float) -> float:
+            nonlocal number
+            number += 1
+            self.listen(Advanced("find rate", number))
+            self.state.progress.rate_factor = rate / usual
+            try:
+                return next_step(self.state, self.feed, self.objective).loss
+            except DivergedError:
+                return float("inf")
+
+        self.listen(Started("find rate", 80, "rates"))
+        started = time.monotonic()
+        curve = find_rate(loss_at, low=usual / 100, high=usual * 100)
+        self.listen(Ended("find rate", time.monotonic() - started))
+        self.state.schedule = schedule
+        found = curve.suggestion
+        write_json(self.folder / "rates.json", asdict(curve) | {"suggestion": found})
+        if found is None:
+            self.listen(Said(f"The loss fell at no rate: keeping {usual:g}.", warning=True))
+        else:
+            self.listen(Said(f"Learning rate {found:g} found, where {usual:g} is usual."))
+        return usual if found is None else found
 
     def run(self) -> nn.Module:
         """Train to the end; returns the model with its best weights.
@@ -159,20 +196,46 @@ class TrainingRun:
         """
         started = time.monotonic()
         self._continue()
+        self._watch()
+        self._track()
         self.listen(Started("train", self.feed.steps, "steps"))
-        while True:
-            try:
-                self._drive()
-                break
-            except DivergedError as error:
-                self._go_back(error)
+        try:
+            while True:
+                try:
+                    self._drive()
+                    break
+                except DivergedError as error:
+                    self._go_back(error)
+                    self._watch()
+        finally:
+            self.trackers.close()
+        self.peak_mib = memory_peak_mib(self.device)
         if (self.folder / "best").exists():
             load_weights(self.state, self.folder / "best")
-        stopped = self.state.progress.stopped
-        if stopped:
-            self.listen(Said(stopped[0].upper() + stopped[1:] + "."))
+        else:
+            self.state.settle()
+        self.amount = self._interpolate() if self.recipe.train.regularise.interpolate else None
+        self.outfit.clean()
+        self.words = self.watch.ending(stopped=self.state.progress.stopped is not None, kept_step=self.state.progress.best_step)
+        for sentence in self.words:
+            self.listen(Said(sentence))
         self.listen(Ended("train", time.monotonic() - started))
         return self.state.model.eval()
+
+    def _interpolate(self) -> float | None:
+        """Weights between base and tuned, as far as the lowest loss on `select` says."""
+        if not self.select_examples:
+            return None
+        tuned = {name: p.detach().clone() for name, p in self.state.trainable().items()}
+        losses: dict[float, float] = {}
+        self.state.extras.mean = None  # already settled
+        for amount in AMOUNTS:
+            self.state.set_weights(interpolated(tuned, self.outfit.start, amount))
+            losses[amount] = validation_loss(self.state, self.select_examples, self.objective, layout=self.feed.layout)
+        best = min(AMOUNTS, key=lambda amount: (losses[amount], -amount))
+        self.state.set_weights(interpolated(tuned, self.outfit.start, best))
+        self.listen(Said(f"Kept weights {best:.0%} of the way from the base to the tuned ones: lowest loss on the select rows."))
+        return best
 
     def _drive(self) -> None:
         for report in train(self.state, self.feed, self.select_examples, self.objective):
@@ -180,13 +243,38 @@ class TrainingRun:
                 if report.best:  # before the anchor: a run killed between the two evaluates again, and saves both
                     save_checkpoint(self.state, self.folder / "best")
                 save_checkpoint(self.state, self.folder / "anchor")
-                self.listen(Advanced("train", report.step, f"validation loss {report.loss:.3f}"))
+                begins = self.watch.heard_evaluation(
+                    report.step, report.loss, report.seconds, stopped=self.state.progress.stopped is not None
+                )
+                if begins:
+                    self.listen(Said(begins, warning=True))
+                self.trackers.log(report.step, {"validation_loss": report.loss})
+                self.listen(Advanced("train", report.step, f"validation loss {report.loss:.3f}", self.watch.seconds_left()))
             else:
                 self._log(report)
-                self.listen(Advanced("train", report.step, f"loss {report.loss:.3f}"))
+                self.watch.heard_step(asdict(report))
+                self.trackers.log(report.step, self.watch.values(memory_mib=memory_now_mib(self.device)))
+                self.listen(Advanced("train", report.step, self.watch.note(), self.watch.seconds_left()))
                 if time.monotonic() - self.saved >= self.recipe.train.checkpoint_minutes * 60:
                     save_checkpoint(self.state, self.folder / "latest")
                     self.saved = time.monotonic()
+
+    def _watch(self) -> None:
+        """Begin to watch, or again from the log of what was kept: where a run goes on, or went back."""
+        self.watch = Watch(
+            self.feed.steps,
+            evaluation_steps(self.feed) if self.select_examples else frozenset(),
+            steps=list(read_steps(self.folder)),
+            validation=[(step, loss) for step, loss in self.state.progress.validation],
+        )
+
+    def _track(self) -> None:
+        """Show the trackers what they lack of the run so far."""
+        self.trackers = Trackers.open(
+            self.recipe.train.track, self.folder, self.folder.parent.name, flat_settings(self.recipe), listen=self.listen
+        )
+        for step, values in self.watch.history():
+            self.trackers.log(step, values)
 
     def _log(self, report: StepReport) -> None:
         append_line(self.folder / "steps.jsonl", asdict(report))
@@ -200,9 +288,26 @@ class TrainingRun:
             furthest = max(found, key=lambda folder: _position(folder))
             load_checkpoint(self.state, furthest)
             self.listen(Said(f"Continuing at step {self.state.step} of {self.feed.steps}."))
+            self._halve_after_a_kill()
         else:
             save_checkpoint(self.state, self.folder / "anchor")
+        write_json(self.folder / "memory_kills.json", memory_kills())
         self._trim_log()
+
+    def _halve_after_a_kill(self) -> None:
+        """Where the kernel has killed for want of memory since this run began, go on in passes of half as many tokens; recorded.
+
+        The update stays the same, to rounding. Any other kill changes nothing, and the run goes on bit for bit.
+        """
+        file = self.folder / "memory_kills.json"
+        before = read_json(file) if file.exists() else {}
+        if any(count > before.get(name, count) for name, count in memory_kills().items()):
+            self.state.progress.halvings += 1
+            save_checkpoint(self.state, self.folder / "latest")
+            tokens = max(1, self.recipe.train.token_budget >> self.state.progress.halvings)
+            self.listen(
+                Said(f"The kernel killed this round for want of memory: going on in passes of at most {tokens} tokens.", warning=True)
+            )
 
     def _trim_log(self) -> None:
         steps = [item for item in read_steps(self.folder) if item["step"] <= self.state.step]
@@ -211,7 +316,7 @@ class TrainingRun:
     def _go_back(self, error: DivergedError) -> None:
         """Return to the last evaluation with half the rate, at most twice."""
         restarts = self.state.progress.restarts
-        if restarts >= MOST_RESTARTS:
+        if restarts >= MOST_RESTARTS or error.before_any_update:
             raise error
         load_checkpoint(self.state, self.folder / "anchor")
         self.state.progress.restarts = restarts + 1
@@ -248,6 +353,14 @@ def read_steps(folder: Path) -> list[dict[str, Any]]:
     return steps
 
 
+_HEADS = {
+    "class": " with a classification head",
+    "multilabel": " with a multi-label head",
+    "regression": " with a regression head",
+    "tags": " with a tagging head",
+}
+
+
 def training_report(run: TrainingRun) -> dict[str, Any]:
     """The `training` piece of report.json."""
     progress = run.state.progress
@@ -255,7 +368,7 @@ def training_report(run: TrainingRun) -> dict[str, Any]:
     parameters, trainable = count_parameters(run.state.model)
     last = f"all {run.feed.steps} steps taken, keeping step {progress.best_step}"
     return {
-        "method": run.decisions.method + (" with a classification head" if run.recipe.method.head == "class" else ""),
+        "method": run.decisions.method + _HEADS.get(run.recipe.method.head or "tokens", ""),
         "objective": run.decisions.objective,
         "base": run.recipe.base.path + (" (random weights)" if run.recipe.base.random_weights else ""),
         "parameters": parameters,
@@ -263,7 +376,7 @@ def training_report(run: TrainingRun) -> dict[str, Any]:
         "learning_rate": run.decisions.learning_rate,
         "precision": run.decisions.precision,
         "threads": run.decisions.threads,
-        "share_prefixes": run.decisions.share_prefixes,
+        "share_prefixes": run.decisions.layout == "tree",
         "steps": [
             {
                 "step": item["step"],
@@ -281,15 +394,6 @@ def training_report(run: TrainingRun) -> dict[str, Any]:
         "tokens_in_rows": sum(item["rows_tokens"] for item in steps),
         "tokens_computed": sum(item["computed_tokens"] for item in steps),
         "restarts": progress.restarts,
+        **run.watch.figures(peak_flops=run.decisions.peak_flops, peak_mib=run.peak_mib),
+        "words": run.words,
     }
-
-
-def refuse_without_memory(base: Base) -> None:
-    """MachineError where weights, gradients and moments alone pass the memory this process may use."""
-    parameters, _ = count_parameters(base.model)
-    limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if parameters * 16 > limit:
-        raise MachineError(
-            f"Full fine-tuning of {parameters / 1e9:.1f} billion parameters needs {parameters * 16 / 2**30:.0f} GiB before activations, "
-            f"and this machine has {limit / 2**30:.0f} GiB: set method.name: lora, or take a smaller base."
-        )

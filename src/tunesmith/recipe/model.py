@@ -1,6 +1,5 @@
 """The recipe: every room's config gathered into one frozen value, with the checks that need to see several of them."""
 
-from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any, Self
 
@@ -8,9 +7,10 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_va
 
 from tunesmith.core.files import home_path
 from tunesmith.core.hashing import digest
-from tunesmith.data.config import DataConfig, Task
+from tunesmith.data.config import DataConfig
 from tunesmith.evaluate.config import EvaluateConfig, GatesConfig
 from tunesmith.models.config import BaseConfig, MethodConfig
+from tunesmith.recipe.agreement import disagreements
 from tunesmith.recipe.problems import Problem, RefusedRecipe, explain
 from tunesmith.section import Section
 from tunesmith.train.config import ObjectiveConfig, TrainConfig
@@ -50,7 +50,7 @@ class Recipe(Section):
             recipe = handler(value)
         except ValidationError as error:
             raise RefusedRecipe(explain(error, cls, value)) from None
-        problems = list(_disagreements(recipe))
+        problems = [_about(setting, sentence) for setting, sentence in disagreements(recipe, recipe.data.task)]
         if problems:
             raise RefusedRecipe(problems)
         return recipe
@@ -61,24 +61,13 @@ class Recipe(Section):
         Of a path only the last part counts: where files lie is not what a round is, and what they hold is hashed
         apart, by the pipeline.
         """
-        canonical = self.model_dump(mode="json")
+        canonical = self.model_dump(mode="json", exclude={"train": {"track"}})  # who watches a round is not what it is
         for section, name in (*(("data", name) for name in _DATA_PATHS), ("base", "path")):
             path = canonical[section][name]
             canonical[section][name] = PurePath(path).name if path is not None else None
+        for holder, name in ((canonical["objective"], "teacher"), (canonical["train"]["regularise"]["replay"], "path")):
+            holder[name] = PurePath(holder[name]).name if holder[name] is not None else None
         return digest(canonical)
-
-
-def _disagreements(recipe: Recipe) -> Iterator[Problem]:
-    """What no section can see alone."""
-    task, objective, head = recipe.data.task, recipe.objective.name, recipe.method.head
-    if objective == "class" and head != "class":
-        yield _about("objective.name", "class needs a classification head: set method.head: class, or remove objective.name.")
-    if head == "class" and objective not in (None, "class"):
-        yield _about("method.head", f"class is trained by objective.name: class, not {objective}: remove one of the two.")
-    if head == "class" and task not in (None, Task.CLASSIFY):
-        yield _about("method.head", f"class needs data.task: classify, not {task}: set method.head: tokens, or change the task.")
-    if recipe.data.rows_per_label is not None and task not in (None, Task.CLASSIFY):
-        yield _about("data.rows_per_label", f"this needs labels, and data.task: {task} has none: use data.rows.")
 
 
 def _about(setting: str, sentence: str) -> Problem:
@@ -92,14 +81,20 @@ def resolved(recipe: Recipe, folder: Path) -> Recipe:
     begins with `.` or `~`, or where such a folder is there.
     """
     data = {name: _from(folder, path) for name in _DATA_PATHS if (path := getattr(recipe.data, name)) not in (None, "sample")}
-    base = recipe.base.path
-    local = base.startswith((".", "~")) or (base != "embedded" and (folder / base).is_dir())
-    return recipe.model_copy(
-        update={
-            "data": recipe.data.model_copy(update=data),
-            "base": recipe.base.model_copy(update={"path": _from(folder, base)}) if local else recipe.base,
-        }
-    )
+    base, teacher, replay = recipe.base.path, recipe.objective.teacher, recipe.train.regularise.replay
+    update: dict[str, Any] = {"data": recipe.data.model_copy(update=data)}
+    if _is_local(base, folder):
+        update["base"] = recipe.base.model_copy(update={"path": _from(folder, base)})
+    if teacher is not None and _is_local(teacher, folder):
+        update["objective"] = recipe.objective.model_copy(update={"teacher": _from(folder, teacher)})
+    if replay.path is not None:
+        found = replay.model_copy(update={"path": _from(folder, replay.path)})
+        update["train"] = recipe.train.model_copy(update={"regularise": recipe.train.regularise.model_copy(update={"replay": found})})
+    return recipe.model_copy(update=update)
+
+
+def _is_local(base: str, folder: Path) -> bool:
+    return base.startswith((".", "~")) or (base != "embedded" and (folder / base).is_dir())
 
 
 def _from(folder: Path, path: str) -> str:

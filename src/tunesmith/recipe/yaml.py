@@ -67,7 +67,7 @@ def flat_settings(recipe: Recipe) -> dict[str, str]:
         if section_of(field) is None:
             value: Any = recipe
             for part in path:
-                value = getattr(value, str(part))
+                value = getattr(value, str(part), None)  # a section that is left out has no settings
             flat[dotted(path)] = written(value)
     return flat
 

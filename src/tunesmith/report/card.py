@@ -32,6 +32,9 @@ Fractions run from 0 to 1. Intervals (`low`, `high`) are 95%. Times are seconds;
     training      method, base, parameters, trainable, steps [{step, loss, learning_rate, grad_norm, tokens, seconds}] (from 1),
                   validation [{step, loss}] (step 0: before training), chosen_step, stopped (why it ended, in words),
                   tokens_in_rows, tokens_computed (what packing saved is the difference), restarts. Losses: nats a token.
+                  throughput {rows_per_second, row_tokens_per_second, computed_tokens_per_second, saved} (medians over steps),
+                  mfu (operations counted a second over the device's peak), peak_mib (MiB at the peak of training),
+                  words [text] (how the losses went, in sentences; then `stopped` is not printed)
     confusion     labels, counts: counts[i][j] rows of label i were answered with label j by the tuned model on test;
                   null where answers are no labels
     errors        [{row_id, prompt, reference, answer, confidence}], wrong answers of the tuned model on test

@@ -72,7 +72,10 @@ def _losses(training: Training, taken: list[dict[str, Any]], watched: list[dict[
 
     series = [(rows[0]["series"], colour) for rows, colour in ((taken, "#7c8894"), (watched, ACCENT)) if rows]
     scale = alt.Scale(domain=[name for name, _ in series], range=[colour for _, colour in series])
-    legend = alt.Legend(title=None, orient="top-right", symbolType="stroke", labelLimit=300, offset=4)
+    # Beside the axis title, above the plot: no curve, and no line of the chosen step, ever runs through it.
+    legend = alt.Legend(
+        title=None, orient="none", legendX=170, legendY=-37, direction="horizontal", symbolType="stroke", labelLimit=300, columnPadding=24
+    )
     colour = alt.Color("series:N", scale=scale, legend=legend)
     y = alt.Y("loss:Q", title="Loss, nats a token", scale=alt.Scale(zero=True, nice=True), axis=_above(tickCount=5, offset=-24))
     return alt.layer(

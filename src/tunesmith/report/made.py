@@ -23,6 +23,8 @@ class TrainingView:
     facts: list[tuple[str, str]]
     saved: str
     stopped: str
+    words: list[str]
+    """How the losses went; where there are any, they say why it stopped too."""
 
 
 def training(report: Report) -> TrainingView | None:
@@ -43,7 +45,24 @@ def training(report: Report) -> TrainingView | None:
         facts.append(("Step chosen", figures.whole(done.chosen_step)))
     if done.restarts:
         facts.append(("Restarts", "1, at a lower rate" if done.restarts == 1 else f"{done.restarts}, each at a lower rate"))
-    return TrainingView(curves.loss_chart(done), [fact for fact in facts if fact[1]], _saved(done), done.stopped)
+    facts += _speed(done)
+    return TrainingView(curves.loss_chart(done), [fact for fact in facts if fact[1]], _saved(done), done.stopped, done.words)
+
+
+def _speed(done: Training) -> list[tuple[str, str]]:
+    """How fast it went, and what it took."""
+    facts = []
+    pace = done.throughput
+    if pace is not None and pace.rows_per_second is not None:
+        tokens = f", {figures.whole(pace.computed_tokens_per_second)} tokens/s computed" if pace.computed_tokens_per_second else ""
+        facts.append(("Speed", f"{figures.decimal(pace.rows_per_second)} rows/s{tokens}"))
+    if pace is not None and pace.saved is not None and pace.saved > 0:
+        facts.append(("Tokens saved", figures.share(pace.saved, 1.0)))
+    if done.mfu is not None:
+        facts.append(("Of the machine's peak (MFU)", figures.share(done.mfu, 1.0)))
+    if done.peak_mib is not None:
+        facts.append(("Peak memory, training", figures.memory(done.peak_mib)))
+    return facts
 
 
 def _saved(done: Training) -> str:

@@ -153,6 +153,15 @@ class Validation(_Part):
     loss: Number = None
 
 
+class Throughput(_Part):
+    """Medians over steps; `saved`: share of the rows' tokens that were not computed."""
+
+    rows_per_second: Number = None
+    row_tokens_per_second: Number = None
+    computed_tokens_per_second: Number = None
+    saved: Number = None
+
+
 class Training(_Part):
     method: str = ""
     base: str = ""
@@ -165,6 +174,10 @@ class Training(_Part):
     tokens_in_rows: Count = None
     tokens_computed: Count = None
     restarts: int = 0
+    throughput: Throughput | None = None
+    mfu: Number = None
+    peak_mib: Number = None
+    words: list[str] = []
 
 
 class Confusion(_Part):

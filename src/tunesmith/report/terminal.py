@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+ROOM = 50
+"""Characters of metrics' names that fit beside one another; longer ones are set on two lines."""
 METRICS = 3
 """So many metrics fit beside the costs."""
 
@@ -68,13 +70,22 @@ def _table(report: Report) -> "Table":
     metrics = [metric_of(key, [system.metrics.get(key) for system in report.systems]) for key in report.metrics[:METRICS]]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("System", overflow="fold")
+    wide = sum(len(metric.head) for metric in metrics) > ROOM
     for metric in metrics:
-        table.add_column(Text(for_terminal(metric.head, 24)), justify="right", no_wrap=True)
+        head = for_terminal(metric.head, 36 if wide else 24)
+        table.add_column(Text(_in_two(head) if wide else head), justify="right", no_wrap=True)
     for head in ("Tuned better\nthan this by", "Prompt\ntokens", "ms per\nanswer"):
         table.add_column(head, justify="right", no_wrap=True)
     for system in report.systems:
         table.add_row(*map(Text, _cells(system, metrics)), style="bold" if system.kind == "tuned" else "")
     return table
+
+
+def _in_two(head: str) -> str:
+    """A heading of several words on two lines, divided nearest its middle."""
+    spaces = [place for place, mark in enumerate(head) if mark == " "]
+    middle = min(spaces, key=lambda place: abs(2 * place - len(head)), default=None)
+    return head if middle is None else f"{head[:middle]}\n{head[middle + 1 :]}"
 
 
 def _cells(system: System, metrics: list[Metric]) -> list[str]:

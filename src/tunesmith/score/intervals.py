@@ -146,13 +146,15 @@ def intervals(measures: list[Measure], predictions: list[Prediction], resamples:
     for tabulate in dict.fromkeys(measure.tabulate for measure in measures):
         family = [measure for measure in measures if measure.tabulate is tabulate]
         table = tabulate(predictions)
-        bootstrapped = [measure for measure in family if measure.right is None]
+        rights = {measure.name: measure.right(predictions) for measure in family if measure.right is not None and table is not None}
+        bootstrapped = [measure for measure in family if rights.get(measure.name) is None]
         drawn_BS = resamples.sums(table) if table is not None and bootstrapped else np.zeros((0, 0))
         for measure in family:
+            right = rights.get(measure.name)
             if table is None:
                 found[measure.name] = None
-            elif measure.right is not None:
-                found[measure.name] = _of_right(measure.right(predictions).astype(np.float64), resamples)
+            elif right is not None:
+                found[measure.name] = _of_right(right.astype(np.float64), resamples)
             else:
                 without_U = np.concatenate([measure.value(sums) for sums in resamples.without_each(table)])
                 found[measure.name] = bootstrap_interval(

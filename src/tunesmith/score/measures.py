@@ -2,7 +2,8 @@
 
 A measure is a table of statistics per row, and a function from the sums of its columns to a value. That is what lets
 a corpus measure (BLEU, macro F1) be bootstrapped as cheaply as a mean: a resample is a weighted sum of rows, so two
-thousand of them are one matrix product. Values run from 0 to 1, but for perplexity (1 up) and mcc (-1 to 1).
+thousand of them are one matrix product. Values run from 0 to 1, but for perplexity (1 up), correlations (-1 to 1), errors of
+numbers (0 up) and r2 (up to 1).
 
 Legend: R rows, S statistics, B resamples.
 """
@@ -42,8 +43,8 @@ class Measure:
     """Predictions to statistics per row [R, S]; measures of one family share the function, and so the work."""
     value: Callable[[Floats], Floats]
     """Sums of statistics [B, S] to values [B]; never nan: what is undefined (0 of 0) counts as 0."""
-    right: Callable[[Sequence[Prediction]], NDArray[np.bool_]] | None = None
-    """Where the value is the share of rows that are right: which are. Exact methods are used for these."""
+    right: Callable[[Sequence[Prediction]], NDArray[np.bool_] | None] | None = None
+    """Where the value is the share of rows that are right: which are; None where some are half right. Exact methods are used for these."""
     higher_is_better: bool = True
     low: float = 0.0
     """Least possible value."""
@@ -103,6 +104,22 @@ NAMES = {
     "bleu": "text:BLEU",
     "chrf": "text:CHRF",
     "perplexity": "text:PERPLEXITY",
+    "labels_micro_f1": "multilabel:MICRO_F1",
+    "labels_macro_f1": "multilabel:MACRO_F1",
+    "subset_accuracy": "multilabel:SUBSET_ACCURACY",
+    "hamming_loss": "multilabel:HAMMING_LOSS",
+    "pearson": "regression:PEARSON",
+    "spearman": "regression:SPEARMAN",
+    "mae": "regression:MAE",
+    "rmse": "regression:RMSE",
+    "r2": "regression:R2",
+    "span_f1": "tagging:SPAN_F1",
+    "span_precision": "tagging:SPAN_PRECISION",
+    "span_recall": "tagging:SPAN_RECALL",
+    "token_accuracy": "tagging:TOKEN_ACCURACY",
+    "preference_accuracy": "preference:ACCURACY",
+    "preference_accuracy_per_token": "preference:ACCURACY_PER_TOKEN",
+    "wanted_auc": "preference:WANTED_AUC",
 }
 """Name -> module of this folder and the measure in it; a new one is a line here and a value there."""
 

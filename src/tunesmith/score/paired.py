@@ -57,7 +57,8 @@ def compare(measure: Measure, ours: Sequence[Prediction], theirs: Sequence[Predi
         raise DataError("Two systems were compared on different rows: give both the same rows in the same order.")
     if measure.right is not None and not resamples.grouped:
         ours_R, theirs_R = measure.right(ours), measure.right(theirs)
-        return compare_right(int((ours_R & ~theirs_R).sum()), int((theirs_R & ~ours_R).sum()), len(ours))
+        if ours_R is not None and theirs_R is not None:
+            return compare_right(int((ours_R & ~theirs_R).sum()), int((theirs_R & ~ours_R).sum()), len(ours))
     return paired_bootstrap(measure, ours, theirs, resamples)
 
 

@@ -3,6 +3,11 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from tunesmith.core.rows import Span
+
+Meaning = tuple[str, ...] | tuple[Span, ...] | float | bool | None
+"""What an answer stands for where that is not its words: labels, spans, a number, wanted or not."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
@@ -23,6 +28,17 @@ class Prediction:
     """Natural log-probability of the reference under the system, end token included; for perplexity."""
     reference_tokens: int | None = None
     """How many tokens that sum runs over."""
+    rejected_logprob: float | None = None
+    """The same of the worse answer of a preference pair, under the same prompt."""
+    rejected_tokens: int | None = None
+    truth: Meaning = None
+    """What the reference stands for."""
+    found: Meaning = None
+    """What the answer stands for."""
+    words: int | None = None
+    """Words of a text that was tagged."""
+    words_right: int | None = None
+    """Those of them whose tag is right."""
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict, one line of a predictions file."""
@@ -31,4 +47,12 @@ class Prediction:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
         """The reverse of `to_json`."""
-        return cls(**value)
+        return cls(**value | {name: _meaning(value.get(name)) for name in ("truth", "found")})
+
+
+def _meaning(value: Any) -> Meaning:
+    """JSON's lists as the tuples they were."""
+    if not isinstance(value, list):
+        meant: Meaning = value
+        return meant
+    return tuple(tuple(part) if isinstance(part, list) else part for part in value)

@@ -34,7 +34,5 @@ def load_checkpoint(state: TrainState, folder: Path) -> None:
 
 
 def load_weights(state: TrainState, folder: Path) -> None:
-    """Take only the weights of a checkpoint: the best one, after training."""
-    tensors = load_file(folder / "state.safetensors")
-    for name, p in state.trainable().items():
-        p.data.copy_(tensors[f"weight/{name}"])
+    """Take only the weights of a checkpoint, or the mean kept of them: the best one, after training."""
+    state.settle(load_file(folder / "state.safetensors"))

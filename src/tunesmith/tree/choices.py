@@ -32,7 +32,7 @@ def build_trie(choices: Sequence[Sequence[int]]) -> Trie:
         raise ValueError("a choice without tokens can't be scored")
     root = 0  # any id: stands in for the prompt's last token and is taken off again
     rows = [Sequence_((root, *choice), (0.0, *(1.0 for _ in choice))) for choice in choices]
-    whole = plan(rows, token_budget=10**9, always=True)[0]
+    whole = plan(rows, token_budget=10**9, layout="tree")[0]
     assert whole.ends_T is not None
     return Trie(
         ids_N=whole.ids_BT[0, 1:],
@@ -120,4 +120,6 @@ def _pass(prompts: Sequence[Sequence[int]], group: list[int], trie: Trie, number
         row_S=np.concatenate([index * number + trie.choice_S for index in group]),
         last_R=np.array(lasts, dtype=np.int64),
         rows_R=np.array(group, dtype=np.int64),
+        path_N=np.zeros(0, dtype=np.int64),
+        lengths_R=np.zeros(0, dtype=np.int64),
     )

@@ -5,26 +5,26 @@ the sorted rows with what each shares with the one before left out. A token may 
 position is its depth, and a supervised token is predicted from its parent. Nothing else changes: loss and gradient are
 those of the rows one by one.
 
-Where little is shared, a pass is plain: rows of like length side by side, padded on the right, under the ordinary
-causal mask, which is cheaper than a mask of our own. Which of the two is taken is decided by counting work: tokens
-through the layers, and pairs of tokens through attention.
+Three layouts. `tree`: one flat row, prefixes shared. `apart`: one flat row, nothing shared and nothing padded. `padded`:
+rows of like length side by side, padded on the right, under the ordinary causal mask: for models that take no mask of
+our own, and where something random depends on the row.
 
-Letters: T tokens of a flat row, B rows side by side, S supervised tokens, P distinct places predicted from.
+Letters: T tokens of a flat row, B rows side by side, S supervised tokens, P distinct places predicted from, N tokens of
+all rows one by one, R rows.
 """
 
-import itertools
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-PAIRS_A_TOKEN = 1000
-"""Attention pairs that cost as much as one token's way through the layers: about three times a model's width. Taken for
-small models; for larger ones attention weighs less still. A mask of our own doubles the price of a pair."""
+Layout = Literal["tree", "apart", "padded"]
 
 LIKE_LENGTH = 0.75
-"""A plain pass takes no row shorter than this share of its longest, once it holds `SMALL_PASS` tokens."""
+"""A padded pass takes no row shorter than this share of its longest, once it holds `SMALL_PASS` tokens."""
 
 SMALL_PASS = 256
 
@@ -53,7 +53,7 @@ class Pass:
     ids_BT: Ints
     positions_BT: Ints
     ends_T: Ints | None
-    """Tree pass (B = 1): j is an ancestor of i, or i itself, exactly when j <= i < ends_T[j]. None: plain causal rows."""
+    """Flat pass (B = 1): j is an ancestor of i, or i itself, exactly when j <= i < ends_T[j]. None: padded causal rows."""
     from_P: Ints
     """Flat places (b * T + t) whose next token is asked for."""
     place_S: Ints
@@ -66,6 +66,10 @@ class Pass:
     """Flat place of the last token of each row of this pass."""
     rows_R: Ints
     """The rows of this pass, as indices into the rows that were planned."""
+    path_N: Ints
+    """Flat places of the tokens of each row, one row after the other in the order of rows_R."""
+    lengths_R: Ints
+    """Tokens of each row: how path_N is divided."""
 
     @property
     def tokens(self) -> int:
@@ -81,89 +85,106 @@ class Pass:
 def shared_length(left: Sequence[int], right: Sequence[int]) -> int:
     """How many leading ids two rows have in common."""
     most = min(len(left), len(right))
+    if left[:most] == right[:most]:
+        return most
     for index in range(most):
         if left[index] != right[index]:
             return index
     return most
 
 
-def plan(rows: Sequence[Sequence_], *, token_budget: int, share: bool = True, always: bool = False) -> list[Pass]:
-    """Lay rows out in as few tokens as the budget allows.
+def plan(rows: Sequence[Sequence_], *, token_budget: int, layout: Layout = "tree", units: Sequence[int] | None = None) -> list[Pass]:
+    """Lay rows out in as few tokens as the layout allows.
 
     Args:
         rows: what to lay out; duplicates and prefixes of one another are fine, empty rows are not.
-        token_budget: most tokens in a pass; a longer single row goes alone.
-        share: compute shared prefixes once. False: plain passes only.
-        always: take the tree whatever the count of work says.
+        token_budget: most tokens in a pass; a longer unit goes alone.
+        layout: see the module.
+        units: one number a row; rows of the same number always share a pass (the two answers of a pair). Each row its
+            own unit where absent.
 
     Returns:
         Passes that hold every supervised token of every row exactly once.
     """
-    if not rows:
-        return []
     if any(not row.ids for row in rows):
         raise ValueError("an empty row can't be laid out")
-    order = sorted(range(len(rows)), key=lambda index: rows[index].ids)
-    fresh = [len(rows[order[0]].ids)]
-    for before, index in itertools.pairwise(order):
-        fresh.append(len(rows[index].ids) - shared_length(rows[before].ids, rows[index].ids))
-    plain = _plain_groups(rows, token_budget)
-    if share or always:
-        groups = _tree_groups(rows, order, fresh, token_budget)
-        if always or _tree_work(rows, groups) < _plain_work(rows, plain):
-            return [_tree_pass(rows, group) for group in groups]
-    return [_plain_pass(rows, group) for group in plain]
+    members: dict[int, list[int]] = {}
+    for index in range(len(rows)):
+        members.setdefault(index if units is None else units[index], []).append(index)
+    together = list(members.values())
+    if layout == "padded":
+        return [_padded_pass(rows, group) for group in _padded_groups(rows, together, token_budget)]
+    if layout == "apart":
+        return [_flat_pass(rows, group, share=False) for group in _apart_groups(rows, together, token_budget)]
+    return [_flat_pass(rows, group, share=True) for group in _tree_groups(rows, together, token_budget)]
 
 
-def _tree_work(rows: Sequence[Sequence_], groups: list[list[int]]) -> float:
-    """Work of tree passes, in tokens."""
-    work = 0.0
-    for group in groups:
-        tokens = len(rows[group[0]].ids)
-        for before, index in itertools.pairwise(group):
-            tokens += len(rows[index].ids) - shared_length(rows[before].ids, rows[index].ids)
-        work += tokens + 2 * tokens * tokens / PAIRS_A_TOKEN
-    return work
+def _tree_groups(rows: Sequence[Sequence_], units: list[list[int]], budget: int) -> list[list[int]]:
+    """Units in the order of their first row, cut where the next would not fit; each group sorted."""
+    groups: list[list[int]] = []
+    paths: list[tuple[tuple[int, ...], int]] = []  # the current group's rows, sorted
+    used = 0
+    for unit in sorted(units, key=lambda unit: min(rows[index].ids for index in unit)):
+        cost = _insert(rows, paths, unit)
+        if used and used + cost > budget:
+            fresh: list[tuple[tuple[int, ...], int]] = []
+            cost, used = _insert(rows, fresh, unit), 0
+            groups.append([index for _, index in paths if index not in unit])
+            paths = fresh
+        used += cost
+    groups.append([index for _, index in paths])
+    return [group for group in groups if group]
 
 
-def _plain_work(rows: Sequence[Sequence_], groups: list[list[int]]) -> float:
-    """Work of plain passes, in tokens, padding included."""
-    work = 0.0
-    for group in groups:
-        width = len(rows[group[0]].ids)
-        work += len(group) * (width + width * width / PAIRS_A_TOKEN)
-    return work
+def _insert(rows: Sequence[Sequence_], paths: list[tuple[tuple[int, ...], int]], unit: list[int]) -> int:
+    """Put a unit's rows among sorted ones; returns the tokens that adds to their tree."""
+    cost = 0
+    for index in unit:
+        ids = rows[index].ids
+        place = bisect.bisect(paths, (ids, index))
+        around = [paths[near][0] for near in (place - 1, place) if 0 <= near < len(paths)]
+        cost += len(ids) - max((shared_length(ids, other) for other in around), default=0)
+        paths.insert(place, (ids, index))
+    return cost
 
 
-def _tree_groups(rows: Sequence[Sequence_], order: list[int], fresh: list[int], budget: int) -> list[list[int]]:
-    """Cut the sorted rows where the next would not fit."""
+def _longest_first(rows: Sequence[Sequence_], units: list[list[int]]) -> list[list[int]]:
+    """So that memory peaks at once."""
+    return sorted(units, key=lambda unit: (-max(len(rows[index].ids) for index in unit), unit[0]))
+
+
+def _apart_groups(rows: Sequence[Sequence_], units: list[list[int]], budget: int) -> list[list[int]]:
+    """As many units as fit."""
     groups: list[list[int]] = []
     used = budget + 1
-    for index, cost in zip(order, fresh, strict=True):
+    for unit in _longest_first(rows, units):
+        cost = sum(len(rows[index].ids) for index in unit)
         if used + cost > budget:
             groups.append([])
-            used, cost = 0, len(rows[index].ids)
-        groups[-1].append(index)
+            used = 0
+        groups[-1].extend(unit)
         used += cost
     return groups
 
 
-def _plain_groups(rows: Sequence[Sequence_], budget: int) -> list[list[int]]:
-    """Rows of like length together, as many as fit padded; longest first, so that memory peaks at once."""
+def _padded_groups(rows: Sequence[Sequence_], units: list[list[int]], budget: int) -> list[list[int]]:
+    """Units of like length together, as many as fit padded."""
     groups: list[list[int]] = []
-    for index in sorted(range(len(rows)), key=lambda index: (-len(rows[index].ids), index)):
-        width = len(rows[groups[-1][0]].ids) if groups else 0
-        small = groups and width * len(groups[-1]) < SMALL_PASS
-        alike = len(rows[index].ids) >= LIKE_LENGTH * width
-        if groups and width * (len(groups[-1]) + 1) <= budget and (alike or small):
-            groups[-1].append(index)
+    width = 0
+    for unit in _longest_first(rows, units):
+        length = max(len(rows[index].ids) for index in unit)
+        small = bool(groups) and width * len(groups[-1]) < SMALL_PASS
+        fits = bool(groups) and width * (len(groups[-1]) + len(unit)) <= budget
+        if fits and (small or length >= LIKE_LENGTH * width):
+            groups[-1].extend(unit)
         else:
-            groups.append([index])
+            groups.append(list(unit))
+            width = length
     return groups
 
 
-def _tree_pass(rows: Sequence[Sequence_], group: list[int]) -> Pass:
-    """One flat row over the prefix tree of sorted rows."""
+def _flat_pass(rows: Sequence[Sequence_], group: list[int], *, share: bool) -> Pass:
+    """One flat row over rows in the order they stand; sorted, their prefix tree in depth-first order."""
     ids: list[int] = []
     depths: list[int] = []
     ends: list[int] = []
@@ -172,31 +193,23 @@ def _tree_pass(rows: Sequence[Sequence_], group: list[int]) -> Pass:
     previous: tuple[int, ...] = ()
     for index in group:
         row = rows[index]
-        shared = shared_length(previous, row.ids)
+        shared = shared_length(previous, row.ids) if share else 0
         for place in path[shared:]:
             ends[place] = len(ids)
-        path = path[:shared]
-        for depth in range(shared, len(row.ids)):
-            path.append(len(ids))
-            ids.append(row.ids[depth])
-            depths.append(depth)
-            ends.append(-1)
+        fresh = len(row.ids) - shared
+        path = path[:shared] + list(range(len(ids), len(ids) + fresh))
+        ids.extend(row.ids[shared:])
+        depths.extend(range(shared, len(row.ids)))
+        ends.extend([-1] * fresh)
         paths.append(path)
         previous = row.ids
-    for place, end in enumerate(ends):
-        if end < 0:
-            ends[place] = len(ids)
-    return _gather(
-        rows,
-        group,
-        paths,
-        np.array([ids], dtype=np.int64),
-        np.array([depths], dtype=np.int64),
-        np.array(ends, dtype=np.int64),
-    )
+    for place in path:
+        ends[place] = len(ids)
+    ends = [end if end >= 0 else len(ids) for end in ends]
+    return _gather(rows, group, paths, np.array([ids], np.int64), np.array([depths], np.int64), np.array(ends, np.int64))
 
 
-def _plain_pass(rows: Sequence[Sequence_], group: list[int]) -> Pass:
+def _padded_pass(rows: Sequence[Sequence_], group: list[int]) -> Pass:
     """Rows side by side, padded on the right with id 0, which no real token can see."""
     width = max(len(rows[index].ids) for index in group)
     ids = np.zeros((len(group), width), dtype=np.int64)
@@ -209,28 +222,31 @@ def _plain_pass(rows: Sequence[Sequence_], group: list[int]) -> Pass:
 
 def _gather(rows: Sequence[Sequence_], group: list[int], paths: list[list[int]], ids: Ints, positions: Ints, ends: Ints | None) -> Pass:
     """Collect what is supervised: each token from its parent."""
-    sources: list[int] = []
-    targets: list[int] = []
-    weights: list[float] = []
-    owners: list[int] = []
+    sources: list[Ints] = []
+    targets: list[Ints] = []
+    weights: list[Floats] = []
+    owners: list[Ints] = []
+    places: list[Ints] = []
     for index, path in zip(group, paths, strict=True):
-        row = rows[index]
-        for depth in range(1, len(row.ids)):
-            if row.weights[depth] != 0.0:
-                sources.append(path[depth - 1])
-                targets.append(row.ids[depth])
-                weights.append(row.weights[depth])
-                owners.append(index)
-    from_P, place_S = np.unique(np.array(sources, dtype=np.int64), return_inverse=True)
+        weight_L, path_L = np.array(rows[index].weights, np.float64), np.array(path, np.int64)
+        depths = np.flatnonzero(weight_L[1:]) + 1
+        places.append(path_L)
+        sources.append(path_L[depths - 1])
+        targets.append(np.array(rows[index].ids, np.int64)[depths])
+        weights.append(weight_L[depths])
+        owners.append(np.full(len(depths), index, np.int64))
+    from_P, place_S = np.unique(np.concatenate(sources), return_inverse=True)
     return Pass(
         ids_BT=ids,
         positions_BT=positions,
         ends_T=ends,
         from_P=from_P,
         place_S=place_S.astype(np.int64).reshape(-1),
-        target_S=np.array(targets, dtype=np.int64),
-        weight_S=np.array(weights, dtype=np.float64),
-        row_S=np.array(owners, dtype=np.int64),
+        target_S=np.concatenate(targets),
+        weight_S=np.concatenate(weights),
+        row_S=np.concatenate(owners),
         last_R=np.array([path[-1] for path in paths], dtype=np.int64),
         rows_R=np.array(group, dtype=np.int64),
+        path_N=np.concatenate(places),
+        lengths_R=np.array([len(path) for path in paths], dtype=np.int64),
     )

@@ -46,6 +46,24 @@ def test_work_that_continues_is_timed_from_where_it_continued() -> None:
     assert stream.getvalue().splitlines()[-1] == "train: 920/1000 steps, about 1 min 20 s left"
 
 
+def test_work_that_knows_its_time_left_is_believed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, clock = io.StringIO(), Clock()
+    lines = PlainLines(stream, clock)
+    lines(Started("train", 900, "steps"))
+    clock.now = 20
+    lines(Advanced("train", 120, "loss 0.843 · 31 rows/s", seconds_left=245.0))
+    assert stream.getvalue().splitlines()[-1] == "train: 120/900 steps, loss 0.843 · 31 rows/s, about 4 min 5 s left"
+    for name, value in (("FORCE_COLOR", "1"), ("COLUMNS", "200"), ("TERM", "xterm")):
+        monkeypatch.setenv(name, value)
+    bars = Bars()
+    bars(Started("train", 900, "steps"))
+    bars(Advanced("train", 120, "loss 0.843", seconds_left=245.0))
+    assert bars.progress is not None
+    bars.progress.refresh()
+    bars.close()
+    assert "4 min 5 s" in capsys.readouterr().err
+
+
 def test_work_of_unknown_length_reused_work_and_strangers() -> None:
     stream, clock = io.StringIO(), Clock()
     lines = PlainLines(stream, clock)

@@ -9,9 +9,9 @@ import torch
 
 from tunesmith.infer.choices import perplexity, probabilities, score_choices
 from tunesmith.infer.generate import generate
-from tunesmith.models.adapt import adapt
 from tunesmith.models.config import BaseConfig, MethodConfig
 from tunesmith.models.load import load_base
+from tunesmith.models.methods import adapt
 
 CPU = torch.device("cpu")
 PROMPTS = [[5, 6, 7, 8, 9, 10], [300], [5, 6, 7], [40, 41, 42, 43, 44, 45, 46, 47, 48]]

@@ -55,8 +55,15 @@ def test_pickles_are_not_read(copy: Path) -> None:
     assert "safetensors" in refused(copy, MachineError)
 
 
-def test_an_empty_folder(tmp_path: Path) -> None:
-    assert str(tmp_path) in refused(tmp_path, MachineError)
+def test_a_folder_without_config(tiny_base: Path, tmp_path: Path) -> None:
+    """One sentence says what is missing, and where it is if it is near."""
+    assert refused(tmp_path, RecipeError).endswith("give the folder that holds it beside *.safetensors.")
+    shutil.copytree(tiny_base, tmp_path / "model")
+    assert "its subfolder 'model' has one" in refused(tmp_path, RecipeError)
+    (tmp_path / "adapter_config.json").write_text("{}")
+    assert "holds an adapter, not a whole model" in refused(tmp_path, RecipeError)
+    with pytest.raises(RecipeError, match="adapter"):
+        base_hash(BaseConfig(path=str(tmp_path)))
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json"])
@@ -125,3 +132,46 @@ def test_random_weights_follow_the_seed(tiny_base: Path) -> None:
     assert torch.equal(weights(1), weights(1))
     assert not torch.equal(weights(1), weights(2))
     assert load_base(BaseConfig(path=str(tiny_base), dtype="bfloat16")).model.dtype == torch.bfloat16
+
+
+def test_new_tokens_begin_as_the_mean_of_the_rows_before(tiny_base: Path) -> None:
+    plain = load_base(BaseConfig(path=str(tiny_base)))
+    grown = load_base(BaseConfig(path=str(tiny_base), new_tokens=["<ticket>", "zzqx"]))
+    old, new = plain.model.get_input_embeddings().weight, grown.model.get_input_embeddings().weight
+    assert (plain.new_ids, grown.new_ids, grown.vocabulary) == ((), (4096, 4097), 4098)
+    assert torch.equal(new[:4096], old)
+    assert torch.allclose(new[4096:], old.mean(dim=0).expand(2, -1), atol=1e-7)
+    assert grown.model.get_output_embeddings().weight is new
+    ids = grown.tokenizer("a<ticket>zzqxb", add_special_tokens=False)["input_ids"]
+    assert 4096 in ids and 4097 in ids
+    assert grown.tokenizer.decode(ids, skip_special_tokens=True) == "a<ticket>zzqxb"
+    assert torch.equal(load_base(BaseConfig(path=str(tiny_base), new_tokens=["<ticket>", "zzqx"])).model.get_input_embeddings().weight, new)
+
+
+def test_new_tokens_take_unused_rows_first(copy: Path) -> None:
+    config = json.loads((copy / "config.json").read_text()) | {"vocab_size": 4100, "tie_word_embeddings": False}
+    (copy / "config.json").write_text(json.dumps(config))
+    weights = load_file(copy / "model.safetensors")
+    rows = weights["model.embed_tokens.weight"]
+    weights["model.embed_tokens.weight"] = torch.cat([rows, torch.full((4, 32), 9.0)])
+    weights["lm_head.weight"] = -weights["model.embed_tokens.weight"]
+    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    base = load_base(BaseConfig(path=str(copy), new_tokens=["<one>"]))
+    assert (base.new_ids, base.vocabulary) == ((4096,), 4100)
+    for table, sign in ((base.model.get_input_embeddings().weight, 1), (base.model.get_output_embeddings().weight, -1)):
+        assert torch.allclose(table[4096], sign * rows.mean(dim=0), atol=1e-7)
+        assert (table[4097:] == sign * 9.0).all()
+
+
+def test_new_tokens_that_are_none(tiny_base: Path) -> None:
+    known = load_base(BaseConfig(path=str(tiny_base))).tokenizer.convert_ids_to_tokens(300)
+    with pytest.raises(RecipeError, match=r"is a token of base .* already"):
+        load_base(BaseConfig(path=str(tiny_base), new_tokens=[known]))
+    for wrong in ([""], [" a"], ["b", "b"]):
+        with pytest.raises(ValueError, match="new_tokens"):
+            BaseConfig(new_tokens=wrong)
+
+
+def test_new_tokens_are_part_of_a_bases_content(tiny_base: Path) -> None:
+    hashes = {base_hash(BaseConfig(path=str(tiny_base), new_tokens=tokens)) for tokens in ([], ["<a>"], ["<b>"], ["<a>", "<b>"])}
+    assert len(hashes) == 4

@@ -6,6 +6,7 @@ import pytest
 
 from tunesmith.chat.render import Renderer
 from tunesmith.core.rows import Row
+from tunesmith.data.config import Task
 from tunesmith.embedded import base_path
 from tunesmith.pipeline.preflight import preflight
 from tunesmith.pipeline.training import Material, make_examples
@@ -36,6 +37,6 @@ def test_every_token_but_the_first_is_learned_once(renderer: Renderer, objective
 
 def test_it_is_not_counted_as_truncated(renderer: Renderer) -> None:
     sides: dict[str, list[Row]] = {"train": [DOCUMENT], "select": [], "calibrate": [], "test": []}
-    found = preflight(sides, renderer, RECIPE, None, context=2048, pretrained_tokens=4096)
+    found = preflight(sides, renderer, RECIPE, Task.TEXT, None, context=2048, pretrained_tokens=4096)
     assert found.problems == []
     assert found.facts["truncated"] == 0

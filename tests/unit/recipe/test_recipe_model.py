@@ -34,7 +34,7 @@ def test_python_is_refused_in_the_words_of_yaml() -> None:
 @pytest.mark.parametrize(
     ("sections", "sentence"),
     [
-        ({"objective": {"name": "class"}}, "objective.name: class needs a classification head"),
+        ({"objective": {"name": "class"}, "method": {"head": "tokens"}}, "objective.name: class needs a classification head"),
         ({"objective": {"name": "sft"}, "method": {"head": "class"}}, "method.head: class is trained by objective.name: class, not sft"),
         ({"data": ROWS | {"task": "generate"}, "method": {"head": "class"}}, "method.head: class needs data.task: classify, not generate"),
         ({"data": ROWS | {"task": "text", "rows_per_label": 5}}, "data.rows_per_label: this needs labels, and data.task: text has none"),

@@ -99,8 +99,11 @@ def test_the_whole_recipe_is_written_each_setting_under_its_description() -> Non
         (f"{MINIMAL}train:\n  epochs: abc", "r.yaml:3: train.epochs is 'abc'; it must be a number. Leave it out for the default, 3.0."),
         (f"{MINIMAL}train: {{batch_rows: 1.5}}", "r.yaml:2: train.batch_rows is 1.5; it must be a whole number."),
         (f"{MINIMAL}train: {{batch_rows: true}}", "r.yaml:2: train.batch_rows is true; it must be a number."),
-        (f"{MINIMAL}train: {{learning_rate: .nan}}", "r.yaml:2: train.learning_rate is nan; it must be a finite number."),
-        (f"{MINIMAL}train: {{schedule: cosin}}", "it must be one of cosine, linear, constant. Did you mean 'cosine'?"),
+        (f"{MINIMAL}train: {{learning_rate: .nan}}", "r.yaml:2: train.learning_rate is nan; it must be a finite number or 'find'."),
+        (
+            f"{MINIMAL}train: {{schedule: cosin}}",
+            "it must be one of cosine, linear, constant, wsd, one_cycle, plateau. Did you mean 'cosine'?",
+        ),
         (f"{MINIMAL}method: {{targets: 3}}", "r.yaml:2: method.targets is 3; it must be a list, such as [a, b] or 'all-linear'."),
         (f"{MINIMAL}method:\n  targets:\n    - a\n    - 7\n", "r.yaml:5: method.targets[1] is 7; it must be text: put it in quotes."),
         (f"{MINIMAL}evaluate:\n  few_shot: [0,\n    four]", "r.yaml:4: evaluate.few_shot[1] is 'four'; it must be a whole number."),

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -100,6 +101,62 @@ def test_a_report_with_nothing_but_an_id_still_makes_a_page() -> None:
     assert page.ids() == ["run"]
     nulls = dict.fromkeys(("verdict", "systems", "few_shot", "data", "training", "confusion", "errors", "recipe", "warnings"))
     assert Page(card({"schema": 1, "round": {"id": "r-0"}, **nulls})).ids() == ["run"]
+
+
+def test_figures_and_words_of_training_where_there_are_any(fakes: ModuleType) -> None:
+    report = fakes.gain()
+    assert "rows/s" not in Page(card(report)).text
+    report["training"] |= {
+        "throughput": {"rows_per_second": 31.24, "row_tokens_per_second": 4000.2, "computed_tokens_per_second": 1520.4, "saved": 0.62},
+        "mfu": 0.413,
+        "peak_mib": 1423.0,
+        "words": ["Validation loss has risen for 3 evaluations (1.21 to 1.30) while training loss fell 18%: stopping, keeping step 198."],
+    }
+    page = Page(card(report))
+    for told in (
+        "31.2 rows/s, 1,520 tokens/s computed",
+        "Tokens saved 62%",
+        "MFU) 41%",
+        "Peak memory, training 1.39 GiB",
+        "fell 18%: stopping",
+    ):
+        assert told in page.text, told
+    assert "Training stopped because" not in page.text
+    report["training"] |= {"throughput": {"rows_per_second": None, "saved": -0.1}, "mfu": None, "peak_mib": None, "words": None}
+    page = Page(card(report))
+    assert "rows/s" not in page.text
+    assert "Training stopped because" in page.text
+
+
+@pytest.mark.parametrize("step", [0, 132, 198, 242, 264])
+def test_the_legend_stands_clear_of_the_chosen_step(fakes: ModuleType, step: int) -> None:
+    """Wherever the chosen step is, the legend lies above its line and above its words."""
+    from tunesmith.report.curves import loss_chart
+
+    report = fakes.gain()
+    report["training"]["chosen_step"] = step
+    held = read_report(report).training
+    assert held is not None
+    chart = str(loss_chart(held))
+    heights = {word: _height_of(chart, word) for word in ("Training", "Validation", f"chosen: step {step}")}
+    assert max(heights["Training"], heights["Validation"]) + 12 < heights[f"chosen: step {step}"]
+
+
+def _height_of(svg: str, word: str) -> float:
+    """Where a text of a chart stands, in pixels from the chart's top: the sum of the shifts around it."""
+    stack: list[float] = []
+    for tag in re.finditer(r"<(/?)(\w+)([^>]*?)(/?)>([^<]*)", svg):
+        closing, _, attributes, empty, text = tag.groups()
+        if closing:
+            stack.pop()
+            continue
+        moved = re.search(r"translate\([-\d.]+,\s*([-\d.]+)\)", attributes)
+        stack.append(float(moved.group(1)) if moved else 0.0)
+        if text == word:
+            return sum(stack)
+        if empty:
+            stack.pop()
+    raise AssertionError(f"{word} is not in the chart")
 
 
 def test_pieces_may_be_unknown(fakes: ModuleType) -> None:

@@ -1,56 +1,18 @@
-"""The learning rate's values, when to evaluate, which rows make up a step."""
-
-import math
+"""When to evaluate, and which rows make up a step."""
 
 import pytest
 
 from tunesmith.chat.render import Rendered
 from tunesmith.core.errors import RecipeError
 from tunesmith.train.batches import Feed, example, lay_out, text_examples
-from tunesmith.train.config import TrainConfig
+from tunesmith.train.config import ObjectiveConfig, TrainConfig
 from tunesmith.train.loop import evaluation_steps
 from tunesmith.train.objectives import objective
-from tunesmith.train.optimizers import default_learning_rate
-from tunesmith.train.schedule import Schedule, schedule_of
-
-
-@pytest.mark.parametrize(
-    ("kind", "expected"),
-    [
-        ("linear", [0.5, 1.0, 0.7625, 0.525, 0.2875, 0.05]),
-        (
-            "cosine",
-            [0.5, 1.0, 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi / 4)), 0.525, 0.05 + 0.95 * 0.5 * (1 - math.cos(math.pi / 4)), 0.05],
-        ),
-        ("constant", [0.5, 1.0, 1.0, 1.0, 1.0, 1.0]),
-    ],
-)
-def test_shares_of_the_peak(kind: str, expected: list[float]) -> None:
-    schedule = Schedule(kind, steps=6, warmup_steps=2, final_share=0.05)
-    assert [schedule.share(step) for step in range(1, 7)] == pytest.approx(expected)
-
-
-def test_warm_up_is_a_share_of_the_steps() -> None:
-    assert schedule_of(TrainConfig(warmup=0.1), 50).warmup_steps == 5
-    assert schedule_of(TrainConfig(warmup=0.0), 50).share(1) < 1
-
-
-def test_a_run_of_one_step_takes_it() -> None:
-    assert schedule_of(TrainConfig(), 1).share(1) == 1.0
-
-
-def test_default_rates() -> None:
-    assert default_learning_rate("full", 7_000_000, "tokens") == 5e-4
-    assert default_learning_rate("full", 28_000_000, "tokens") == 2.5e-4
-    assert default_learning_rate("full", 7_000_000, "class") == 1e-3
-    assert default_learning_rate("lora", 7_000_000, "tokens") == 2e-3
-    assert default_learning_rate("lora", 7_000_000_000, "tokens") == pytest.approx(1.3e-4)
-    assert default_learning_rate("full", 10, "tokens") == default_learning_rate("full", 1_000_000, "tokens")
 
 
 def feed_of(rows: int, seed: int = 0, **settings: object) -> Feed:
     examples = [example(Rendered(str(number), (number + 1, 5, 6), 1), weight_by="token") for number in range(rows)]
-    return Feed(examples, TrainConfig.model_validate({"batch_rows": 4, "epochs": 2} | settings), seed, share=True)
+    return Feed(examples, TrainConfig.model_validate({"batch_rows": 4, "epochs": 2} | settings), seed, layout="tree")
 
 
 def taken(feed: Feed, step: int) -> list[str]:
@@ -99,10 +61,10 @@ def test_text_is_cut_into_windows_that_teach_every_token_once() -> None:
 
 def test_accumulation_divides_evenly() -> None:
     examples = feed_of(10).examples
-    assert [len(batch.row_ids) for batch in lay_out(examples, TrainConfig(accumulate=3), share=True)] == [3, 4, 3]
-    assert [len(batch.row_ids) for batch in lay_out(examples[:2], TrainConfig(accumulate=8), share=True)] == [1, 1]
+    assert [len(batch.row_ids) for batch in lay_out(examples, TrainConfig(accumulate=3), layout="tree")] == [3, 4, 3]
+    assert [len(batch.row_ids) for batch in lay_out(examples[:2], TrainConfig(accumulate=8), layout="tree")] == [1, 1]
 
 
 def test_an_unknown_objective_is_answered_with_a_near_one() -> None:
     with pytest.raises(RecipeError, match="Did you mean 'sft'"):
-        objective("sftt")
+        objective(ObjectiveConfig(), "sftt")

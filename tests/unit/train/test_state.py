@@ -12,15 +12,15 @@ from tunesmith.models.config import BaseConfig
 from tunesmith.models.load import load_base
 from tunesmith.train.batches import Example, Feed
 from tunesmith.train.checkpoint import load_checkpoint, load_weights, save_checkpoint
-from tunesmith.train.config import TrainConfig
+from tunesmith.train.config import ObjectiveConfig, TrainConfig
 from tunesmith.train.loop import take_step, train, validation_loss
 from tunesmith.train.objectives import LossSum, objective
 from tunesmith.train.optimizers import build_optimizers
-from tunesmith.train.schedule import schedule_of
+from tunesmith.train.schedules import schedule_of
 from tunesmith.train.state import TrainState
 from tunesmith.tree.plan import answer_only
 
-EXAMPLES = [Example(str(number), answer_only([5, 6, 7, 40 + number, 2], 3)) for number in range(6)]
+EXAMPLES = [Example(str(number), (answer_only([5, 6, 7, 40 + number, 2], 3),)) for number in range(6)]
 
 
 def state_of(base: Path, **settings: Any) -> TrainState:
@@ -30,7 +30,7 @@ def state_of(base: Path, **settings: Any) -> TrainState:
 
 
 def feed_of(state: TrainState) -> Feed:
-    return Feed(EXAMPLES, state.config, 0, share=True)
+    return Feed(EXAMPLES, state.config, 0, layout="tree")
 
 
 def test_patience_counts_evaluations_without_a_gain(tiny_base: Path) -> None:
@@ -57,10 +57,11 @@ def test_without_patience_nothing_stops(tiny_base: Path) -> None:
 def test_a_step_that_is_not_finite_is_not_taken(tiny_base: Path) -> None:
     state = state_of(tiny_base)
     before = {name: p.detach().clone() for name, p in state.trainable().items()}
-    usual = objective("sft")
+    usual = objective(ObjectiveConfig(), "sft")
 
     class Infinite:
         inputs = usual.inputs
+        needs = usual.needs
 
         def __call__(self, x: Any) -> LossSum:
             found = usual(x)
@@ -80,9 +81,9 @@ def test_validation_leaves_mode_and_chance_alone(tiny_base: Path) -> None:
     state.model.train()
     chance = torch.get_rng_state()
     losses = [
-        validation_loss(state, examples, objective("sft"), share=share)
+        validation_loss(state, examples, objective(ObjectiveConfig(), "sft"), layout=layout)
         for examples in (EXAMPLES, EXAMPLES[::-1])
-        for share in (True, False)
+        for layout in ("tree", "padded")
     ]
     assert losses == pytest.approx([losses[0]] * 4, rel=1e-5)
     assert state.model.training
@@ -94,28 +95,28 @@ def test_a_validation_that_is_not_finite_is_a_divergence(tiny_base: Path) -> Non
     state = state_of(tiny_base)
     next(iter(state.trainable().values())).data.fill_(float("nan"))
     with pytest.raises(DivergedError, match="loss nan"):
-        list(train(state, feed_of(state), EXAMPLES, objective("sft")))
+        list(train(state, feed_of(state), EXAMPLES, objective(ObjectiveConfig(), "sft")))
     assert state.progress.validation == []
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_a_state_taken_up_again_goes_the_same_way(tiny_base: Path, tmp_path: Path, optimizer: str) -> None:
     whole, first, second = (state_of(tiny_base, optimizer=optimizer) for _ in range(3))
-    list(train(whole, feed_of(whole), EXAMPLES, objective("sft")))
-    for report in train(first, feed_of(first), EXAMPLES, objective("sft")):
+    list(train(whole, feed_of(whole), EXAMPLES, objective(ObjectiveConfig(), "sft")))
+    for report in train(first, feed_of(first), EXAMPLES, objective(ObjectiveConfig(), "sft")):
         if report.step == 3:
             break
     save_checkpoint(first, tmp_path / "c")
     load_checkpoint(second, tmp_path / "c")
     assert second.progress == first.progress
-    list(train(second, feed_of(second), EXAMPLES, objective("sft")))
+    list(train(second, feed_of(second), EXAMPLES, objective(ObjectiveConfig(), "sft")))
     assert second.progress == whole.progress
     assert all(torch.equal(p, whole.trainable()[name]) for name, p in second.trainable().items())
 
 
 def test_weights_alone_are_taken_from_a_checkpoint(tiny_base: Path, tmp_path: Path) -> None:
     trained, fresh = state_of(tiny_base), state_of(tiny_base)
-    list(train(trained, feed_of(trained), [], objective("sft")))
+    list(train(trained, feed_of(trained), [], objective(ObjectiveConfig(), "sft")))
     save_checkpoint(trained, tmp_path / "c")
     load_weights(fresh, tmp_path / "c")
     assert fresh.step == 0
@@ -134,6 +135,7 @@ def test_a_damaged_checkpoint_is_named(tiny_base: Path, tmp_path: Path, damage: 
     elif damage == "progress":
         (tmp_path / "c" / "progress.json").write_text("[]")
     else:
+        state.names = frozenset([*state.names, "more.weight"])
         state.model.add_module("more", nn.Linear(2, 2))
     with pytest.raises(MachineError, match="can't be read"):
         load_checkpoint(state, tmp_path / "c")

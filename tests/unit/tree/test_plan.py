@@ -1,5 +1,8 @@
 """The planner against a definition by brute force: no torch, no model."""
 
+from typing import Any
+
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,9 +41,10 @@ def supervised(one: Pass) -> list[tuple[int, tuple[int, ...], int, float]]:
 
 
 @settings(deadline=None)
-@given(rows=rows(), budget=st.integers(1, 40), share=st.booleans(), always=st.booleans())
-def test_every_supervised_token_once_from_its_own_row(rows: list[Sequence_], budget: int, share: bool, always: bool) -> None:
-    passes = plan(rows, token_budget=budget, share=share, always=always)
+@given(rows=rows(), budget=st.integers(1, 40), layout=st.sampled_from(["tree", "apart", "padded"]), data=st.data())
+def test_every_supervised_token_once_from_its_own_row(rows: list[Sequence_], budget: int, layout: Any, data: st.DataObject) -> None:
+    units = data.draw(st.none() | st.lists(st.integers(0, 3), min_size=len(rows), max_size=len(rows)))
+    passes = plan(rows, token_budget=budget, layout=layout, units=units)
     expected = [
         (number, row.ids[:place], row.ids[place], row.weights[place])
         for number, row in enumerate(rows)
@@ -50,19 +54,32 @@ def test_every_supervised_token_once_from_its_own_row(rows: list[Sequence_], bud
     assert sorted(item for one in passes for item in supervised(one)) == sorted(expected)
     assert sorted(int(row) for one in passes for row in one.rows_R) == list(range(len(rows)))
     for one in passes:
-        assert one.tokens <= budget or len(one.rows_R) == 1 or len({rows[row].ids for row in one.rows_R}) == 1
-        for row, last in zip(one.rows_R, one.last_R, strict=True):
+        paths = np.split(one.path_N, np.cumsum(one.lengths_R)[:-1])
+        for row, path, last in zip(one.rows_R, paths, one.last_R, strict=True):
             assert tuple(context(one, int(last))) == rows[row].ids
+            assert tuple(one.ids_BT.reshape(-1)[path]) == rows[row].ids
+            assert path[-1] == last
         if one.ends_T is None:
             assert (one.positions_BT == list(range(one.ids_BT.shape[1]))).all()
+    if units is not None:
+        whereabouts = [{units[row] for row in one.rows_R} for one in passes]
+        assert sum(len(found) for found in whereabouts) == len(set(units)), "a unit is spread over passes"
+    elif layout != "padded":
+        assert all(one.tokens <= budget or len({rows[row].ids for row in one.rows_R}) == 1 for one in passes)
 
 
 @given(rows=rows())
 def test_one_tree_computes_every_prefix_once(rows: list[Sequence_]) -> None:
-    (one,) = plan(rows, token_budget=10**6, always=True)
+    (one,) = plan(rows, token_budget=10**6)
     prefixes = {row.ids[:length] for row in rows for length in range(1, len(row.ids) + 1)}
     assert one.tokens == len(prefixes)
     assert {tuple(context(one, place)) for place in range(one.tokens)} == prefixes
+
+
+@given(rows=rows())
+def test_rows_apart_share_and_pad_nothing(rows: list[Sequence_]) -> None:
+    (one,) = plan(rows, token_budget=10**6, layout="apart")
+    assert one.tokens == sum(len(row.ids) for row in rows)
 
 
 @settings(deadline=None)
@@ -87,13 +104,6 @@ def test_choices_hang_under_every_prompt(prompts: list[list[int]], choices: list
         assert one.tokens <= budget or len(one.rows_R) == 1
         for row, last in zip(one.rows_R, one.last_R, strict=True):
             assert context(one, int(last)) == prompts[row]
-
-
-def test_what_shares_nothing_is_laid_out_plainly() -> None:
-    apart = [answer_only([number, *range(10, 40)], 20) for number in range(8)]
-    together = [answer_only([*range(10, 40), number], 30) for number in range(8)]
-    assert all(one.ends_T is None for one in plan(apart, token_budget=2048))
-    assert [one.tokens for one in plan(together, token_budget=2048)] == [38]
 
 
 def test_edges() -> None:

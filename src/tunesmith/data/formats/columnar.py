@@ -33,14 +33,22 @@ def plain(value: Any) -> Any:
 
 
 def class_names(schema: Any) -> dict[str, list[str]]:
-    """Names of the classes of label columns, where the `datasets` library left them in the schema's metadata."""
+    """Names of the classes of label columns, lists of labels included, where the `datasets` library left them in the metadata."""
     import json
 
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        return {column: kind["names"] for column, kind in features.items() if isinstance(kind, dict) and kind.get("_type") == "ClassLabel"}
+        labels = {column: _of_items(kind) for column, kind in features.items()}
+        return {column: kind["names"] for column, kind in labels.items() if isinstance(kind, dict) and kind.get("_type") == "ClassLabel"}
     except (KeyError, ValueError, TypeError):
         return {}
+
+
+def _of_items(kind: Any) -> Any:
+    """What a list is of; anything else as it is."""
+    if isinstance(kind, list) and len(kind) == 1:
+        return kind[0]
+    return kind["feature"] if isinstance(kind, dict) and kind.get("_type") in ("Sequence", "List", "LargeList") else kind
 
 
 def records_of(batch: Any, number: int, names: dict[str, list[str]], longest: int) -> Iterator[Record | BadLine]:
@@ -69,6 +77,8 @@ def _single(batch: Any, place: int) -> Any:
 
 
 def _named(value: Any, names: list[str] | None) -> Any:
+    if names and isinstance(value, list):
+        return [_named(item, names) for item in value]
     if names and isinstance(value, int) and 0 <= value < len(names):
         return names[value]
     return None if names and value == -1 else plain(value)

@@ -1,0 +1,132 @@
+"""What goes with what: tasks, objectives and heads. What a recipe leaves open is settled here, and what can't be is told.
+
+A recipe that names no task is looked at twice: as it is written, and again once the rows say what they are.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tunesmith.core.errors import RecipeError
+from tunesmith.data.config import Task
+
+if TYPE_CHECKING:
+    from tunesmith.recipe.model import Recipe
+
+TASK_OF = {"class": Task.CLASSIFY, "multilabel": Task.MULTILABEL, "regression": Task.REGRESS, "tags": Task.TAG}
+"""Head -> the task it serves. A head and the objective that trains it have one name."""
+_DEFAULT_HEADS = {Task.MULTILABEL: "multilabel", Task.REGRESS: "regression", Task.TAG: "tags"}
+"""Tasks that get a head where the recipe says nothing."""
+_PAIRED = ("dpo", "ipo", "orpo", "simpo")
+_JUDGING = (*_PAIRED, "kto", "unlikelihood")
+"""Objectives that need answers people judged; the first four a better and a worse one to each prompt."""
+
+Disagreement = tuple[str, str]
+"""A setting, and a sentence about it."""
+
+
+def head_of(recipe: "Recipe", task: Task) -> str:
+    """The head, resolved: `method.head`; where it is null, the head of the task's objective, else the task's own, else `tokens`."""
+    named = recipe.method.head
+    if named is not None:
+        return named
+    if recipe.objective.name is not None:
+        return recipe.objective.name if recipe.objective.name in TASK_OF else "tokens"
+    return _DEFAULT_HEADS.get(task, "tokens")
+
+
+def objective_of(recipe: "Recipe", task: Task, *, judged: bool = False) -> str:
+    """The objective, resolved: a head learns what it is for, raw text is learnt whole, preferences by DPO or KTO, all else answers.
+
+    Args:
+        recipe: the recipe.
+        task: what its rows ask for.
+        judged: of the task prefer, whether answers are judged one by one instead of in pairs.
+    """
+    if recipe.objective.name is not None:
+        return recipe.objective.name
+    head = head_of(recipe, task)
+    if head in TASK_OF:
+        return head
+    if task is Task.PREFER:
+        return "kto" if judged else "dpo"
+    return "text" if task is Task.TEXT else "sft"
+
+
+def disagreements(recipe: "Recipe", task: Task | None, *, judged: bool | None = None) -> Iterator[Disagreement]:
+    """What no section can see alone.
+
+    Args:
+        recipe: the recipe.
+        task: its own, or what its rows were taken for; None where neither is known yet.
+        judged: of the task prefer, whether answers are judged one by one; None where that is not known yet.
+    """
+    objective, head = recipe.objective.name, recipe.method.head
+    yield from _about_heads(objective, head, task)
+    if objective in _JUDGING and task not in (None, Task.PREFER):
+        yield (
+            "objective.name",
+            f"{objective} needs answers that people judged (data.task: prefer), not {task}: remove it, or change the task.",
+        )
+    elif objective in _PAIRED and judged:
+        yield (
+            "objective.name",
+            f"{objective} compares two answers to one prompt, and these rows hold single ones: take kto or unlikelihood.",
+        )
+    yield from _about_the_engine(recipe, task)
+    if recipe.data.rows_per_label is not None and task not in (None, Task.CLASSIFY):
+        yield "data.rows_per_label", f"this needs labels, and data.task: {task} has none: use data.rows."
+
+
+_NOTHING_OF_THE_BASE = ("features", "prompt", "prefix")
+"""Methods that change no tensor the base has."""
+
+
+def _about_the_engine(recipe: "Recipe", task: Task | None) -> Iterator[Disagreement]:
+    """Settings that would do nothing, or fail late."""
+    settings, name = recipe.train.regularise, recipe.method.name
+    head = (
+        head_of(recipe, task) if task is not None else recipe.method.head or ("tokens" if recipe.objective.name not in TASK_OF else "class")
+    )
+    if settings.kl > 0 and head != "tokens":
+        yield (
+            "train.regularise.kl",
+            "this compares next-token predictions with the base's, and a head makes none: take l2_sp, or remove it.",
+        )
+    for setting in ("l2_sp", "interpolate"):
+        if getattr(settings, setting) and name in _NOTHING_OF_THE_BASE:
+            yield (
+                f"train.regularise.{setting}",
+                f"method.name: {name} changes no tensor that the base has, so there is nothing to hold to it: remove it.",
+            )
+    if name == "prefix" and recipe.train.gradient_checkpointing:
+        yield (
+            "train.gradient_checkpointing",
+            "method.name: prefix hands the model a past, which recomputed layers lose: take prompt, or remove it.",
+        )
+
+
+def _about_heads(objective: str | None, head: str | None, task: Task | None) -> Iterator[Disagreement]:
+    if objective in TASK_OF and head is not None and head != objective:
+        kind = "a classification head" if objective == "class" else f"a head of its own, not {head}"
+        yield "objective.name", f"{objective} needs {kind}: set method.head: {objective}, or remove objective.name."
+    elif objective in TASK_OF and head is None and task not in (None, TASK_OF[objective]):
+        yield "objective.name", f"{objective} needs data.task: {TASK_OF[objective]}, not {task}: remove it, or change the task."
+    if head in TASK_OF and objective not in (None, *TASK_OF):
+        yield "method.head", f"{head} is trained by objective.name: {head}, not {objective}: remove one of the two."
+    if head in TASK_OF and task not in (None, TASK_OF[head]):
+        yield "method.head", f"{head} needs data.task: {TASK_OF[head]}, not {task}: set method.head: tokens, or change the task."
+    tokens = head == "tokens" or (head is None and objective is not None and objective not in TASK_OF)
+    if task is Task.TAG and tokens:
+        yield "method.head", "data.task: tag is answered by a head for tokens, not by text: set method.head: tags."
+
+
+def check_agreement(recipe: "Recipe", task: Task, *, judged: bool) -> None:
+    """RecipeError where the recipe doesn't go with what its rows were taken for."""
+    found = list(disagreements(recipe, task, judged=judged))
+    if recipe.method.name == "features" and head_of(recipe, task) == "tokens":
+        found.append(("method.name", f"features trains nothing but a head, and data.task: {task} has none by itself: set method.head."))
+    for setting, sentence in found:
+        guessed = (
+            "" if recipe.data.task is not None else f" {recipe.data.path} was taken for rows to {task.value}; data.task says otherwise."
+        )
+        raise RecipeError(f"{setting}: {sentence}{guessed}")
