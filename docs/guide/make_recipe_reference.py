@@ -79,6 +79,13 @@ def _one_kind(schema: dict[str, Any], option: dict[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in option["enum"])
     if "pattern" in option:
         return ", ".join(f"`{value}`" for value in option["pattern"].strip("^$()").split("|"))
+    inner = option.get("anyOf") or option.get("oneOf")
+    if inner:
+        return " or ".join(_one_kind(schema, each) for each in inner if each.get("type") != "null")
+    if "properties" in option:
+        return "{" + ", ".join(f"`{name}`: {_one_kind(schema, held)}" for name, held in option["properties"].items()) + "}"
+    if "type" not in option:
+        return "any value"
     if option["type"] == "array":
         if "prefixItems" in option:
             return f"list of {len(option['prefixItems'])} {_one_kind(schema, option['prefixItems'][0])}s"

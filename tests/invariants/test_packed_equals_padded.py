@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tunesmith.infer.choices import row_logps, score_choices
-from tunesmith.models import forward
-from tunesmith.models.forward import layout_of_rows, takes_tree, to_tensors, token_logps
+from tunesmith.models import forward, products
+from tunesmith.models.forward import hidden_states, layout_of_rows, takes_tree, to_tensors, token_logps
+from tunesmith.models.products import WideLinear, rounded
 from tunesmith.tree.plan import Sequence_, plan
 
 CPU = torch.device("cpu")
@@ -209,6 +210,31 @@ def test_a_window_that_is_left_out_would_show(architectures: ModuleType, monkeyp
     monkeypatch.setattr(forward, "_layer_windows", lambda config: {"only": None})
     ours = planned(model, rows, 10_000)
     assert abs(ours[0] - plain[0]) > 1e-3 * plain[0]
+
+
+@pytest.mark.skipif(products._linear is None, reason="this torch was built without oneDNN")
+@pytest.mark.parametrize("name", ["llama", "gpt2", "mistral", "gemma3_text"])
+def test_a_pass_is_the_same_however_it_is_rounded(architectures: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Tokens put after a pass are seen by none of it: log-probabilities, gradients and every row's states are as without."""
+    rows = [_row((*range(3, 12), *tail), 9, 1.0) for tail in ((4, 5, 6, 7), (4, 9), (8,) * 9)]
+    (one,) = plan(rows, token_budget=1000)
+    tensors = to_tensors(one, CPU)
+    found = []
+    for idle in (True, False):
+        monkeypatch.setattr(products, "wide_vectors_idle", lambda idle=idle: idle)
+        monkeypatch.setattr(forward, "wide_vectors_idle", lambda idle=idle: idle)
+        model = architectures.build(name, dtype=torch.float32)
+        logps = token_logps(model, tensors)
+        logps.sum().backward()
+        states = hidden_states(model, tensors)
+        assert len(states) == one.tokens
+        assert any(isinstance(module, WideLinear) for module in model.modules()) == idle
+        found.append([logps, states, *(p.grad for p in model.parameters() if p.grad is not None)])
+    assert forward.tokens_added(model, tensors) == 0
+    monkeypatch.setattr(forward, "wide_vectors_idle", lambda: True)
+    assert forward.tokens_added(model, tensors) == rounded(one.tokens) - one.tokens > 0
+    for mine, other in zip(*found, strict=True):
+        assert (mine - other).norm() <= 1e-4 * max(1.0, other.norm().item())
 
 
 @pytest.mark.parametrize("name", ["llama", "mistral", "gemma2", "gemma3_text", "gpt2", "qwen3_moe", "bloom", "falcon"])

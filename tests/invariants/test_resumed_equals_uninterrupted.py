@@ -77,6 +77,7 @@ class Case:
         weights = {name: hashlib.sha256(p.detach().numpy().tobytes()).hexdigest() for name, p in model.named_parameters()}
         progress = run.state.progress
         seen = {"weights": weights, "validation": progress.validation, "stopped": progress.stopped, "restarts": progress.restarts}
+        seen |= {"values": progress.values, "kept": progress.best_step}
         steps = [json.loads(line) for line in (self.folder / "steps.jsonl").read_text().splitlines()]
         seen["steps"] = [{key: value for key, value in step.items() if key != "seconds"} for step in steps]
         write_json(self.folder / "end.json", seen)
@@ -181,6 +182,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "dpo": ("llama", {}, {"name": "full"}),
     "kto": ("llama", {}, {"name": "lora", "rank": 2}),
     "found rate": ("llama", {"learning_rate": "find"}, {"name": "full"}),
+    "found rate while unfreezing": ("llama", {"learning_rate": "find"}, {"name": "full", "unfreeze": {"every_steps": 2}}),
     "stops early": ("llama", {"early_stopping": {"patience": 2, "minimum_gain": 9.0}}, {"name": "full"}),
 }
 
@@ -470,8 +472,10 @@ def test_the_command_killed_at_chosen_moments(commands: tuple[Command, Command])
 
 
 def test_the_command_says_that_it_diverged(tiny_base: Path, colour_file: Path, tmp_path: Path) -> None:
+    """The highest rate there may be, and the strongest decay: each step multiplies the matrices by -1e5, at a quarter of the rate by -2.5e4."""
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(RECIPE.format(data=colour_file, base=tiny_base, method="{name: full}", rate="1e38"))
+    rate = "1000, weight_decay: 100, warmup: 0, schedule: constant"
+    recipe.write_text(RECIPE.format(data=colour_file, base=tiny_base, method="{name: full}", rate=rate))
     command = Command(recipe, tmp_path / "w")
     for _ in range(2):
         code, error = command.finish()

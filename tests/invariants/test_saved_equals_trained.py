@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.config import BaseConfig, MethodConfig
-from tunesmith.models.forward import project, takes_tree, to_tensors, token_logps
+from tunesmith.models.forward import project, row_states, takes_tree, to_tensors, token_logps
 from tunesmith.models.heads import Headed
 from tunesmith.models.load import load_base
 from tunesmith.models.merge import merged
@@ -81,7 +81,9 @@ def outputs(model: nn.Module, ids: Tensor = IDS) -> Tensor:
         if isinstance(model, Headed):
             rows = [Sequence_(tuple(row), (0.0,) * len(row)) for row in ids.tolist()]
             (one,) = plan(rows, token_budget=10**6, layout="padded")
-            return model.label_logits(to_tensors(one, torch.device("cpu")))
+            tensors = to_tensors(one, torch.device("cpu"))
+            made: Tensor = model.head(row_states(model.trunk, tensors), tensors.lengths_R)
+            return made
         wrapped: Any = model
         logits: Tensor = wrapped(input_ids=ids).logits
         return logits[:, -ids.shape[1] :]  # without those of virtual tokens

@@ -1,50 +1,54 @@
 """What rows must be to serve a round, and what a person should know of them."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
 from tunesmith.core.rows import Row
-from tunesmith.data.config import DataConfig, DedupConfig, Task
+from tunesmith.data.config import DataConfig, Task
 from tunesmith.data.dedup import conflicting
-from tunesmith.data.fold import fold, text_key
-from tunesmith.data.leak import group_of
-from tunesmith.data.read import ReadResult
-from tunesmith.data.split import rows_needed
-from tunesmith.data.waterfall import Account
+from tunesmith.data.fold import fold
+from tunesmith.data.read import Reading
+from tunesmith.data.settings.dedup import DedupConfig
+from tunesmith.data.split import SIDES, rows_needed
+from tunesmith.data.table import MARKED, UNWANTED, WANTED, Columns
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Mask = npt.NDArray[np.bool_]
 
 _SHOWN = 5
 _SUPPLIED = {"validation_path": {"select", "calibrate"}, "test_path": {"test"}}
 
 
-def check_config(config: DataConfig, main: ReadResult) -> None:
+def check_config(config: DataConfig, main: Reading) -> None:
     """RecipeError where the section asks for what these rows don't have."""
     if config.rows_per_label is not None and main.task is not Task.CLASSIFY:
         raise RecipeError(
             f"data.rows_per_label needs labels, and the task is {main.task.value}: use data.rows, or set data.task: classify."
         )
-    by = config.split.by
-    if by is None or any(by in row.fields for row in main.rows):
-        return
-    if by in main.mapping.values():
-        raise RecipeError(
-            f"data.split.by: {by!r} is what rows are made of; rows of the same text are never divided anyway, so leave it out."
-        )
-    columns = sorted({column for row in main.rows[:1000] for column in row.fields})
-    near = did_you_mean(by, columns) or " There are no other columns."
-    raise RecipeError(f"data.split.by: {config.path} has no column {by!r}.{near}")
+    for name, column in (("by", config.split.by), ("time", config.split.time)):
+        if column is None or column in main.columns:
+            continue
+        if column in main.mapping.values():
+            raise RecipeError(
+                f"data.split.{name}: {column!r} is what rows are made of; rows of the same text are never divided anyway, so leave it out."
+            )
+        near = did_you_mean(column, sorted(main.columns)) or " There are no other columns."
+        raise RecipeError(f"data.split.{name}: {config.path} has no column {column!r}.{near}")
 
 
-def check_classes(rows: Sequence[Row], task: Task, account: Account) -> None:
-    """DataError where no row is left, or all carry one label."""
-    if not rows:
-        raise DataError(f"No row is left to train on ({account.why()}).")
-    if task not in _ALIKE:
-        return
-    answers = {str(row.target() or row.answer) for row in rows}
-    if len(answers) < 2:
+def check_classes(columns: Columns, alive_N: "Mask", task: Task, some: Callable[[int], Row], why: str) -> None:
+    """DataError where no row is left, or all ask for one thing. `some` gives a row by ordinal, `why` the reasons rows were dropped for."""
+    living = alive_N.nonzero()[0]
+    if not len(living):
+        raise DataError(f"No row is left to train on ({why}).")
+    if task in _ALIKE and (columns.answer[living] == columns.answer[living[0]]).all():
         alike, needed = _ALIKE[task]
-        raise DataError(f"All {len(rows):,} rows {alike.format(rows[0].answer[:80])}: {needed}.")
+        raise DataError(f"All {len(living):,} rows {alike.format(some(int(living[0])).answer[:80])}: {needed}.")
 
 
 _ALIKE = {
@@ -55,16 +59,16 @@ _ALIKE = {
 """What rows may not all have in common, and the next move."""
 
 
-def check_marks(rows: Sequence[Row], task: Task) -> None:
+def check_marks(columns: Columns, alive_N: "Mask", task: Task) -> None:
     """DataError where no row has a span, or all judged answers were judged alike."""
-    if task is Task.TAG and not any(row.tags for row in rows):
-        raise DataError(f"None of the {len(rows):,} rows has a span: there is nothing to find; look at data.read.columns.")
-    if task is Task.PREFER and len({row.wanted for row in rows}) == 1 and rows[0].wanted is not None:
-        kind = "wanted" if rows[0].wanted else "unwanted"
-        raise DataError(
-            f"All {len(rows):,} answers are {kind}: learning what to give needs both kinds; add rows of the other"
-            + (", or set data.task: generate." if rows[0].wanted else ".")
-        )
+    count = int(alive_N.sum())
+    if task is Task.TAG and not (columns.has(MARKED) & alive_N).any():
+        raise DataError(f"None of the {count:,} rows has a span: there is nothing to find; look at data.read.columns.")
+    if task is not Task.PREFER:
+        return
+    for flag, kind, more in ((WANTED, "wanted", ", or set data.task: generate."), (UNWANTED, "unwanted", ".")):
+        if columns.has(flag)[alive_N].all():
+            raise DataError(f"All {count:,} answers are {kind}: learning what to give needs both kinds; add rows of the other{more}")
 
 
 def labels_of(row: Row, task: Task) -> tuple[str, ...]:
@@ -74,19 +78,21 @@ def labels_of(row: Row, task: Task) -> tuple[str, ...]:
     return (row.answer,) if task is Task.CLASSIFY else row.labels or ()
 
 
-def check_sides(sides: Mapping[str, Sequence[Row]], shares: Mapping[str, float], config: DataConfig, task: Task) -> None:
-    """DataError where a side got no row, with how many it would take."""
-    empty = [side for side, rows in sides.items() if not rows]
+def check_sides(sides_N: "npt.NDArray[np.int8]", columns: Columns, shares: Mapping[str, float], config: DataConfig, task: Task) -> None:
+    """DataError where a side got no row, with how many it would take. Legend: N rows."""
+    import numpy as np
+
+    empty = [side for place, side in enumerate(SIDES) if not (sides_N == place).any()]
     if not empty:
         return
     given = {"validation_path": config.validation_path, "test_path": config.test_path}
     for name, sides_of in _SUPPLIED.items():
         if given[name] is not None and sides_of & set(empty):
             raise DataError(f"data.{name} holds too few rows to fill {' and '.join(empty)}: supply at least two of different texts.")
-    rows = [row for side in shares for row in sides[side]]
+    divided = np.isin(sides_N, [SIDES.index(side) for side in shares])
     unit = "texts" if config.split.by is None else f"values of {config.split.by!r}"
-    count = len({group_of(row, config.split.by) or text_key(row) for row in rows})
-    labels = f" of {len({row.answer for row in rows}):,} labels" if task is Task.CLASSIFY else ""
+    count = len(np.unique(np.where(columns.group != 0, columns.group, columns.text)[divided]))
+    labels = f" of {len(np.unique(columns.answer[divided])):,} labels" if task is Task.CLASSIFY else ""
     more = ", and at least two of each label" if task is Task.CLASSIFY else ""
     raise DataError(
         f"{config.path}: {count:,} different {unit}{labels} are too few to divide: none is left for {' and '.join(empty)}. "
@@ -94,24 +100,27 @@ def check_sides(sides: Mapping[str, Sequence[Row]], shares: Mapping[str, float],
     )
 
 
-def contradiction_notes(rows: Sequence[Row], config: DedupConfig, task: Task) -> list[str]:
+def contradiction_notes(columns: Columns, alive_N: "Mask", config: DedupConfig, task: Task) -> list[str]:
     """How many prompts have more than one answer."""
-    against = conflicting(rows)
-    if not against:
+    import numpy as np
+
+    against_N = conflicting(columns, alive_N)
+    held = int(against_N.sum())
+    if not held:
         return []
-    held = sum(text_key(row) in against for row in rows)
+    prompts = len(np.unique(columns.text[against_N]))
+    done = {"drop": "dropped", "majority": "the commonest answer kept"}.get(config.conflicts, "kept")
     if task is Task.CLASSIFY:
-        done = "dropped" if config.conflicts == "drop" else "kept; data.dedup.conflicts: drop drops them"
-        return [f"{len(against):,} texts carry more than one label ({held:,} rows, {done})."]
-    done = "dropped" if config.conflicts == "drop" else "kept"
-    return [f"{len(against):,} prompts have more than one answer ({held:,} rows, {done})."]
+        done = done if done != "kept" else "kept; data.dedup.conflicts: drop drops them"
+        return [f"{prompts:,} texts carry more than one label ({held:,} rows, {done})."]
+    return [f"{prompts:,} prompts have more than one answer ({held:,} rows, {done})."]
 
 
-def side_notes(sides: Mapping[str, Sequence[Row]], task: Task) -> list[str]:
-    """Labels that can't be learnt or can't be measured, and labels that are spelt in more than one way."""
+def side_notes(labels: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Labels that can't be learnt or can't be measured, and labels that are spelt in more than one way; `labels` counts them by side."""
     notes = []
-    train, unseen = (Counter(label for row in sides[side] for label in labels_of(row, task)) for side in ("train", "test"))
-    judged = Counter(label for side in ("select", "calibrate", "test") for row in sides[side] for label in labels_of(row, task))
+    train, unseen = Counter(labels["train"]), Counter(labels["test"])
+    judged = sum((Counter(labels[side]) for side in ("select", "calibrate", "test")), Counter())
     unknown = {label: count for label, count in judged.items() if label not in train}
     if unknown:
         rows = sum(unknown.values())

@@ -1,13 +1,22 @@
 """The `data` section of a recipe."""
 
 from enum import StrEnum
-from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from tunesmith.data.settings.anonymise import AnonymiseConfig
+from tunesmith.data.settings.audit import AuditConfig
+from tunesmith.data.settings.augment import AugmentConfig
+from tunesmith.data.settings.balance import BalanceConfig
+from tunesmith.data.settings.coverage import CoverageConfig
+from tunesmith.data.settings.dedup import ContaminationConfig, DedupConfig
+from tunesmith.data.settings.fill import FillConfig
+from tunesmith.data.settings.filter import FilterConfig
+from tunesmith.data.settings.normalise import NormaliseConfig
+from tunesmith.data.settings.read import ReadConfig
+from tunesmith.data.settings.relabel import RelabelConfig
+from tunesmith.data.settings.split import SplitConfig
 from tunesmith.section import Section
-
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Task(StrEnum):
@@ -20,56 +29,6 @@ class Task(StrEnum):
     TAG = "tag"
     PREFER = "prefer"
     TEXT = "text"
-
-
-class ReadConfig(Section):
-    """How files become rows."""
-
-    columns: dict[str, str] = Field(default={})
-    """Role -> your column: text, label, prompt, completion, messages, labels, value, spans, wanted and others (docs/guide/data.md); weight is read only where named."""
-    label_separator: str | None = Field(default=None, min_length=1, max_length=8)
-    """What stands between the labels of `data.task: multilabel` where they are one text; guessed among ; | and comma where absent."""
-    bad_lines: Share = 0.01
-    """The share of lines that may be unreadable: they are set aside in quarantine.jsonl; above it the round stops."""
-    max_line_mib: float = Field(default=1.0, gt=0, le=1024)
-    """Longest line read, in MiB; longer ones are set aside."""
-
-
-class NormaliseConfig(Section):
-    """How text is cleaned before anything compares it."""
-
-    fix_encoding: bool = True
-    """Repair text that was decoded wrongly, with ftfy ('cafÃ©' becomes 'café'); can change code samples."""
-    white_space: bool = True
-    """Strip ends, and outside code blocks turn runs of spaces into one; indentation and line breaks stay, at most two in a row."""
-    control_characters: bool = True
-    """Remove characters that print nothing, except tab and line break."""
-
-
-class DedupConfig(Section):
-    """Which rows count as the same."""
-
-    exact: bool = True
-    """Drop rows whose prompt and answer are the same after case folding and white space."""
-    conflicts: str = Field(default="keep", pattern="^(keep|drop)$")
-    """Rows with the same prompt and different answers: keep them all, or drop them all. They are counted either way."""
-
-
-class SplitConfig(Section):
-    """How rows are divided. Rows with the same text, and rows of one group, never land on two sides."""
-
-    validation: float = Field(default=0.15, gt=0, lt=1)
-    """Share for validation, divided by group into `select` (early stopping, k) and `calibrate`. Unused with `validation_path`."""
-    test: float = Field(default=0.15, gt=0, lt=1)
-    """Share for test. Unused with `test_path`."""
-    by: str | None = None
-    """A column whose values must not be divided between sides: a customer, a document, a template."""
-
-    @model_validator(mode="after")
-    def _leaves_some_to_train(self) -> "SplitConfig":
-        if self.validation + self.test >= 0.9:
-            raise ValueError(f"validation {self.validation} + test {self.test} leave under a tenth to train on: lower one of them")
-        return self
 
 
 class DataConfig(Section):
@@ -97,7 +56,27 @@ class DataConfig(Section):
     """How files become rows."""
     normalise: NormaliseConfig = NormaliseConfig()
     """How text is cleaned."""
+    fill: FillConfig = FillConfig()
+    """What becomes of rows that lack a value."""
+    labels: tuple[str, ...] | None = None
+    """The label set, where it is known: labels outside it are told, with the nearest (`filter.label`)."""
+    filter: FilterConfig = FilterConfig()
+    """Which rows are not worth learning from."""
+    anonymise: AnonymiseConfig | None = None
+    """What becomes of personal data and secrets; nothing is replaced where absent, and the report says what was seen."""
     dedup: DedupConfig = DedupConfig()
     """Which rows count as the same."""
+    contamination: ContaminationConfig = ContaminationConfig()
+    """Texts that must not stand among the training rows."""
+    relabel: RelabelConfig = RelabelConfig()
+    """Labels that look wrong."""
+    audit: AuditConfig = AuditConfig()
+    """What rows are looked at for: bias of selection, sampling, labels, history."""
+    coverage: CoverageConfig = CoverageConfig()
+    """How well training rows stand for what the model will be asked."""
     split: SplitConfig = SplitConfig()
     """How rows are divided."""
+    augment: AugmentConfig = AugmentConfig()
+    """More training rows out of those there are."""
+    balance: BalanceConfig = BalanceConfig()
+    """Labels and groups in other proportions for training."""

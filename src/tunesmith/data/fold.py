@@ -1,5 +1,9 @@
-"""What counts as the same text: letter case and white space don't."""
+"""What counts as the same text: letter case and white space don't. Keys are 64-bit hashes: among five million, one chance in a million
+that any two differ in text and agree in key.
+"""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import blake2b
 
 from tunesmith.core.hashing import canonical_json
@@ -11,20 +15,52 @@ def fold(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def text_key(row: Row) -> str:
-    """32 hex digits: equal for rows that show the model the same words.
-
-    System messages don't count, because the same question under another instruction still gives its answer away; raw text
-    (no prompt) is compared by itself. A prompt of nothing but system messages is compared by these.
-    """
-    turns = [message for message in row.prompt if message.role != "system"] or list(row.prompt)
-    parts = [f"{turn.role}\x1f{fold(turn.content)}" for turn in turns] or ["\x1f" + fold(row.answer)]
-    return blake2b("\x1e".join(parts).encode(), digest_size=16).hexdigest()
+def key_of(text: str) -> int:
+    """A 64-bit hash of a text as it is."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
-def pair_key(row: Row) -> str:
-    """32 hex digits: equal for rows whose prompt, answer and rejected answer are the same after folding, and what they ask for the same to the letter."""
-    parts = [f"{turn.role}\x1f{fold(turn.content)}" for turn in row.prompt]
-    parts += ["answer\x1f" + fold(row.answer), "rejected\x1f" + ("\x1d" if row.rejected is None else fold(row.rejected))]
-    parts += [f"{name}\x1f{canonical_json(value)}" for name, value in row.target().items()]
-    return blake2b("\x1e".join(parts).encode(), digest_size=16).hexdigest()
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What a row is compared by. Equal keys, equal words after folding."""
+
+    shown: str
+    """What the model is shown, folded: every turn but system messages, raw text by itself; a prompt of system messages alone is these."""
+    text: int
+    """Of `shown`, roles included: the same question under another instruction still gives its answer away."""
+    pair: int
+    """Of everything: prompt, answer, rejected answer, and to the letter what else the row asks for."""
+    answer: int
+    """Of what the row asks for; equal rows may not disagree in it."""
+
+
+def keys_of(row: Row) -> Keys:
+    """The keys of a row."""
+    prompt, answer = row.prompt, fold(row.answer)
+    if len(prompt) == 1:  # most rows of most files
+        words = fold(prompt[0].content)
+        turns = asked = f"{prompt[0].role}\x1f{words}"
+    else:
+        folded = [(turn.role, fold(turn.content)) for turn in prompt]
+        said = [turn for turn in folded if turn[0] != "system"] or folded
+        words = " ".join(content for _, content in said) if said else answer
+        turns, asked = _joined(folded), _joined(said) if said else "\x1f" + answer
+    wanted = answer
+    if row.rejected is not None or row.labels is not None or row.value is not None or row.tags is not None or row.wanted is not None:
+        parts = [f"{name}\x1f{canonical_json(value)}" for name, value in row.target().items()]
+        wanted = "\x1e".join([answer, "\x1d" if row.rejected is None else fold(row.rejected), *parts])
+    return Keys(words, key_of(asked), key_of(f"{turns}\x1e\x1e{wanted}"), key_of(wanted))
+
+
+def _joined(turns: Iterable[tuple[str, str]]) -> str:
+    return "\x1e".join(f"{role}\x1f{words}" for role, words in turns)
+
+
+def row_key(row: Row) -> int:
+    """A 64-bit hash of a row's content to the letter: what its id is made of."""
+    parts = [f"{turn.role}\x1f{turn.content}" for turn in row.prompt]
+    parts += ["\x1c", row.answer, "\x1d" if row.rejected is None else row.rejected]
+    target = row.target()
+    if target:
+        parts.append(canonical_json(target))
+    return key_of("\x1e".join(parts))

@@ -23,9 +23,12 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "completion": _ANSWERS,
     "output": _ANSWERS,
     "input": ("input", "context"),
-    "messages": ("messages", "conversations", "conversation", "dialogue", "dialog", "chat"),
-    "chosen": ("chosen", "preferred"),
-    "rejected": ("rejected", "dispreferred"),
+    "messages": ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns", "transcript"),
+    "chosen": ("chosen", "preferred", "preferred_output"),
+    "rejected": ("rejected", "dispreferred", "non_preferred_output"),
+    "system": ("system", "system_prompt"),
+    "tools": ("tools", "functions"),
+    "history": ("history",),
     "instruction": ("instruction",),
     "labels": ("labels", "categories", "topics", "intents", "classes", "genres", *_LABELS),
     "value": ("value", "score", "rating", "similarity", "stars", "grade", "target", "label", "y"),
@@ -53,10 +56,12 @@ class Form:
     tasks: tuple[Task, ...] = (Task.GENERATE, Task.CLASSIFY)
 
 
-PREFERENCE = Form("prompt/chosen/rejected", ("chosen", "rejected"), ("prompt",), (Task.PREFER,))
-MESSAGES = Form("messages", ("messages",))
-INSTRUCTION = Form("instruction/input/output", ("instruction", "output"), ("input",))
-COMPLETION = Form("prompt/completion", ("prompt", "completion"))
+_BESIDE = ("system", "tools")
+"""What may stand beside the turns of a chat and is shown with them."""
+PREFERENCE = Form("prompt/chosen/rejected", ("chosen", "rejected"), ("prompt", *_BESIDE), (Task.PREFER,))
+MESSAGES = Form("messages", ("messages",), _BESIDE)
+INSTRUCTION = Form("instruction/input/output", ("instruction", "output"), ("input", "history", *_BESIDE))
+COMPLETION = Form("prompt/completion", ("prompt", "completion"), _BESIDE)
 LABEL = Form("text/label", ("text", "label"))
 TEXT = Form("text", ("text",), (), (Task.TEXT,))
 LABELS = Form("text/labels", ("text", "labels"), (), (Task.MULTILABEL,))
@@ -64,8 +69,8 @@ VALUE = Form("text/value", ("text", "value"), (), (Task.REGRESS,))
 COMPARED = Form("first/second/value", ("first", "second", "value"), (), (Task.REGRESS,))
 SPANS = Form("text/spans", ("text", "spans"), (), (Task.TAG,))
 TOKENS = Form("tokens/tags", ("tokens", "tags"), (), (Task.TAG,))
-MARKED_MESSAGES = Form("messages/wanted", ("messages", "wanted"), (), (Task.PREFER,))
-MARKED_COMPLETION = Form("prompt/completion/wanted", ("prompt", "completion", "wanted"), (), (Task.PREFER,))
+MARKED_MESSAGES = Form("messages/wanted", ("messages", "wanted"), _BESIDE, (Task.PREFER,))
+MARKED_COMPLETION = Form("prompt/completion/wanted", ("prompt", "completion", "wanted"), _BESIDE, (Task.PREFER,))
 FORMS = (
     PREFERENCE, MESSAGES, INSTRUCTION, COMPLETION, LABEL, TEXT,
     LABELS, VALUE, COMPARED, SPANS, TOKENS, MARKED_MESSAGES, MARKED_COMPLETION,
@@ -88,7 +93,7 @@ WEIGHT = "weight"
 """A role beside every form; read only where the recipe names its column, since a weight may be of anything."""
 ROLES = (
     "text", "label", "prompt", "completion", "instruction", "input", "output", "messages", "chosen", "rejected",
-    "labels", "value", "first", "second", "spans", "tokens", "tags", "wanted", WEIGHT,
+    "labels", "value", "first", "second", "spans", "tokens", "tags", "wanted", "system", "tools", "history", WEIGHT,
 )  # fmt: skip
 
 
@@ -137,12 +142,12 @@ def recognise(columns: Mapping[str, list[Any]], named: Mapping[str, str], task: 
         return _weighted(columns, named, task, path)
     matches: list[_Match] = []
     for forms in _TRIED[task]:
-        matches = matches or _matches(columns, named, forms, last=_SPANNED if task is Task.TAG else _LAST_RESORT)
+        matches = matches or _matches(columns, named, forms, last=_last_for(task))
     notes: list[str] = []
     if not matches and task in (None, Task.CLASSIFY) and (pair := _text_and_one_other(columns, named)):
         notes.append(f"{pair.mapping['label']!r} is taken as the label, being the only other column and of few distinct values.")
         matches = [pair]
-    if not matches and task in (None, Task.TEXT):
+    if not matches and (task in (None, Task.TEXT) or (task is Task.GENERATE and _has_transcripts(columns))):
         matches = list(_fit(TEXT, columns, named, ("text", "content", "document")))
     if not matches and task is None:
         matches = _matches(columns, named, (TOKENS,), last={})
@@ -151,7 +156,18 @@ def recognise(columns: Mapping[str, list[Any]], named: Mapping[str, str], task: 
     chosen = _only_one(matches, columns, path)
     if chosen.form is LABEL and task is None and values.mostly(list, columns[chosen.mapping["label"]]):
         chosen = _Match(LABELS, {"text": chosen.mapping["text"], "labels": chosen.mapping["label"]}, chosen.by_name)
+    if chosen.form is TEXT and not named and task in (None, Task.GENERATE) and values.holds_transcripts(columns[chosen.mapping["text"]]):
+        notes.append(f"{chosen.mapping['text']!r} holds transcripts of Human: and Assistant: turns, and is read as messages.")
+        chosen = _Match(MESSAGES, {"messages": chosen.mapping["text"]}, True)
     return Recognised(chosen.form, chosen.mapping, tuple(notes + _unused(chosen, columns)))
+
+
+def _last_for(task: Task | None) -> Mapping[str, tuple[str, ...]]:
+    return _SPANNED if task is Task.TAG else _LAST_RESORT
+
+
+def _has_transcripts(columns: Mapping[str, list[Any]]) -> bool:
+    return any(values.holds_transcripts(held) for held in columns.values())
 
 
 def _weighted(columns: Mapping[str, list[Any]], named: Mapping[str, str], task: Task | None, path: str) -> Recognised:
@@ -225,14 +241,18 @@ def _fit(
     for choice in product(*options):
         if len(set(choice)) == len(choice):
             mapping = dict(zip(form.required, choice, strict=True))
-            yield _Match(form, mapping | _optional(form, by_name, named, mapping), own)
+            yield _Match(form, mapping | _optional(form, columns, by_name, named, mapping), own)
 
 
-def _optional(form: Form, by_name: Mapping[str, list[str]], named: Mapping[str, str], mapping: Mapping[str, str]) -> dict[str, str]:
-    found = {}
+def _optional(
+    form: Form, columns: Mapping[str, list[Any]], by_name: Mapping[str, list[str]], named: Mapping[str, str], mapping: Mapping[str, str]
+) -> dict[str, str]:
+    found: dict[str, str] = {}
     for role in form.optional:
-        names = [*SYNONYMS["messages"], "instruction", *SYNONYMS[role]] if form is PREFERENCE else SYNONYMS[role]
-        here = [column for name in dict.fromkeys((role, *names)) for column in by_name.get(name, []) if column not in mapping.values()]
+        names = [*SYNONYMS["messages"], "instruction", *SYNONYMS[role]] if role == "prompt" else SYNONYMS[role]
+        taken = {*mapping.values(), *found.values(), *named.values()}
+        here = [column for name in dict.fromkeys((role, *names)) for column in by_name.get(name, []) if column not in taken]
+        here = [column for column in here if _HOLDS_BESIDE.get(role, bool)(columns[column] or [None])] if role in _HOLDS_BESIDE else here
         if role in named or here:
             found[role] = named.get(role) or here[0]
     return found
@@ -256,6 +276,12 @@ _HOLDS: dict[str, Callable[[list[Any]], bool]] = {
     "wanted": values.holds_flags,
 }
 """Roles whose values tell whether a column is meant."""
+_HOLDS_BESIDE: dict[str, Callable[[list[Any]], bool]] = {
+    "system": lambda held: all(value is None or isinstance(value, str) for value in held),
+    "tools": values.holds_tools,
+    "history": values.holds_lists,
+}
+"""The same for roles that a form can do without."""
 
 
 def _text_and_one_other(columns: Mapping[str, list[Any]], named: Mapping[str, str]) -> _Match | None:
@@ -284,7 +310,11 @@ def _only_one(matches: list[_Match], columns: Mapping[str, list[Any]], path: str
 
 def _nothing_fits(columns: Mapping[str, list[Any]], named: Mapping[str, str], task: Task | None, path: str) -> Exception:
     held = named_together(columns)
-    others = [other.value for other in Task if task is None and any(_matches(columns, {}, forms) for forms in _TRIED[other])]
+    others = [
+        other.value
+        for other in Task
+        if task is None and any(_matches(columns, {}, forms, last=_last_for(other)) for forms in _TRIED[other])
+    ]
     if named:
         return RecipeError(
             f"{path}: data.read.columns names {', '.join(named)}, which is not enough for a row: it takes {_needs(task)}. "

@@ -1,9 +1,15 @@
 """Rows supplied for testing must not stand among those that teach or choose: what does is dropped there, never in the test."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from tunesmith.core.rows import Dropped, Kept, Outcome, Row
-from tunesmith.data.fold import text_key
+from tunesmith.core.rows import Row
+from tunesmith.data.decision import Decision
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from tunesmith.data.table import Columns
 
 
 def group_of(row: Row, by: str | None) -> str | None:
@@ -12,23 +18,18 @@ def group_of(row: Row, by: str | None) -> str | None:
     return None if value is None or str(value).strip() == "" else str(value)
 
 
-def leak(rows: Iterable[Row], held: Mapping[str, Iterable[Row]], by: str | None) -> Iterator[Outcome]:
-    """Yield exactly one outcome per row, in input order: dropped where its text or its group stands in one of the sets in `held`."""
-    texts: dict[str, str] = {}
-    groups: dict[str, str] = {}
-    for name, others in held.items():
-        for other in others:
-            texts.setdefault(text_key(other), name)
-            group = group_of(other, by)
-            if group is not None:
-                groups.setdefault(group, name)
-    for row in rows:
-        group = group_of(row, by)
-        same_text = texts.get(text_key(row))
-        same_group = None if group is None else groups.get(group)
-        if same_text is not None:
-            yield Dropped(row, stage="leak", reason=f"its text also stands in {same_text}")
-        elif same_group is not None:
-            yield Dropped(row, stage="leak", reason=f"its {by} also stands in {same_group}")
-        else:
-            yield Kept(row)
+def leak(columns: "Columns", judged_N: "npt.NDArray[np.bool_]", judges: tuple[str, ...], by: str | None) -> Decision:
+    """Of the rows `judged_N`, drop those whose text or group stands in one of the parts `judges`. Legend: N rows."""
+    import numpy as np
+
+    codes_N = np.zeros(len(judged_N), np.uint8)
+    reasons: list[str] = []
+    for what, keys_N in (("text", columns.text), (by, columns.group)):
+        for judge in judges:
+            held = np.unique(keys_N[columns.of_part(judge)])
+            reasons.append(f"its {what} also stands in {judge}")
+            if what != "text" and by is None:
+                continue
+            hit_N = judged_N & (codes_N == 0) & np.isin(keys_N, held) & (keys_N != 0)
+            codes_N[hit_N] = len(reasons)
+    return Decision(codes_N, tuple(reasons))

@@ -1,96 +1,170 @@
-"""Read files into rows. Every record becomes a row or is set aside with its line and the reason; the two add up to what was read."""
+"""Read files into rows, one by one. Every record becomes a row or is set aside with its line and the reason; the two add up to what was read.
+
+What a file's columns are, and what its rows ask for, is told from the first 20,000 records; memory holds no more of it than these.
+"""
 
 import json
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from dataclasses import fields as dataclass_fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tunesmith.core.errors import DataError, RecipeError
-from tunesmith.core.hashing import digest
 from tunesmith.core.rows import Row
 from tunesmith.data import forms
-from tunesmith.data.config import ReadConfig, Task
-from tunesmith.data.content import BadRow, Content
+from tunesmith.data.config import Task
+from tunesmith.data.content import BadRow
 from tunesmith.data.formats import BadLine, Record, Source, reader
 from tunesmith.data.formats.columnar import plain
+from tunesmith.data.settings.read import ReadConfig
 from tunesmith.data.shape import shape
 from tunesmith.data.source import explained, find
 from tunesmith.data.values import few_distinct, separator_of
 
-_SAMPLED = 20_000
-"""Values of each column looked at to tell what it is."""
+SAMPLED = 20_000
+"""Records looked at to tell what the columns are, and no more than hold so many characters:"""
+_SAMPLED_CHARACTERS = 2**26
+_MERGED = ("instruction", "input", "first", "second")
+"""Roles that one prompt is made of, so that each is also kept apart, to group by."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadResult:
-    """What a file held. `len(rows) + len(bad)` is the number of records read."""
+@dataclass(slots=True, kw_only=True)
+class Reading:
+    """A file that is being read. Iterating yields its rows and bad lines in file order, once; `notes` is whole after that.
 
-    rows: list[Row]
-    """In file order. A value that is missing is an empty text here; the stage `fill` drops such rows with a reason."""
-    bad: list[BadLine]
-    """What could not be read, in file order."""
-    format: str
-    """The name of one of `forms.FORMS`: text/label, messages, ..."""
+    A value that is missing is an empty text in a row; the stage `fill` drops such rows with a reason. The id of a row is the
+    hash of its content: rows of equal content have equal ids until the account numbers them.
+    """
+
+    path: str
+    """As it was given."""
+    form: forms.Form
     task: Task
     """The recipe's, or guessed."""
     mapping: dict[str, str]
     """Role -> column."""
-    separator: str | None = None
+    separator: str | None
     """What stands between labels that are one text."""
-    source: str
-    """The path, as it was given."""
-    notes: tuple[str, ...]
-    """What a person should know of how it was read, a sentence each."""
+    columns: frozenset[str]
+    """The columns that are no role's and stay with the row, among the records looked at."""
+    judged: bool
+    """Whether single answers are marked as wanted or not, instead of pairs."""
+    _source: Source
+    _recognised: forms.Recognised
+    _start: list[Record | BadLine]
+    _rest: Iterator[Record | BadLine]
+    _config: ReadConfig
+    _noted: "_Noted"
+    rows: int = 0
+    bad: int = 0
+
+    def __iter__(self) -> Iterator[Row | BadLine]:
+        """Rows and bad lines, in file order.
+
+        Raises:
+            DataError: too many lines are bad, said at the end; or the file is cut short.
+        """
+        shaped = _Shaper(self._recognised)
+        worst: list[BadLine] = []
+        with explained(self._source.path):
+            for item in _chained(self._start, self._rest):
+                told = shaped.row(item, item.file) if isinstance(item, Record) else item
+                if isinstance(told, Row):
+                    self.rows += 1
+                    if isinstance(item, Record):
+                        self._noted.see(told, item)
+                else:
+                    self.bad += 1
+                    if len(worst) < SAMPLED:
+                        worst.append(told)
+                yield told
+        check_share(self._source, worst, self.bad, self.rows + self.bad, self._config)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of how it was read, a sentence each."""
+        return (*self._source.notes, *self._recognised.notes, *self._noted.notes())
 
 
-def read(path: str, config: ReadConfig, task: Task | None, *, seen: Counter[str] | None = None) -> ReadResult:
-    """Read a file, a `save_to_disk` folder or the word `sample`.
+def read(path: str, config: ReadConfig, task: Task | None) -> Reading:
+    """Begin to read a file, a `save_to_disk` folder or the word `sample`.
 
     Args:
-        path: JSONL, JSON, CSV, TSV, Parquet or txt, each also as .gz; a folder; or `sample`.
+        path: JSONL, JSON, CSV, TSV, Parquet or txt, each also packed; a folder; or `sample`.
         config: columns, the share of bad lines allowed, the longest line.
         task: the recipe's, or None to guess it.
-        seen: contents already met in other files of the same dataset; updated, so that ids stay unique across them.
 
     Raises:
         RecipeError: nothing is at the path, its suffix is unknown, or a named column isn't there.
-        DataError: it is empty, binary or cut short, its form can't be told, or too many lines are bad.
+        DataError: it is empty, binary or cut short, or its form can't be told.
         MachineError: it may not be read.
     """
-    longest = max(1, int(config.max_line_mib * 2**20))
-    family, source = find(path, longest)
-    if family == "txt" and task not in (None, Task.TEXT):
+    family, source = find(path, max(1, int(config.max_line_mib * 2**20)), config)
+    if family in ("txt", "document") and task not in (None, Task.TEXT):
         raise RecipeError(f"{path} is raw text, which serves data.task: text; {task.value if task else ''} needs rows with columns.")
-    records: list[Record] = []
-    bad: list[BadLine] = []
-    with explained(source.path):
-        for item in reader(family)(source):
-            records.append(item) if isinstance(item, Record) else bad.append(item)
+    items = reader(family)(source)
+    start, records = _start(source, items)
+    bad = [item for item in start if isinstance(item, BadLine)]
     if not records:
         raise _nothing(source, bad)
-    _check_share(source, bad, len(records) + len(bad), config)
+    if len(records) < SAMPLED:
+        check_share(source, bad, len(bad), len(start), config)
     typical = records if set(config.columns) - {forms.WEIGHT} else _of_commonest_form(records)
     recognised = forms.recognise(_columns(typical), config.columns, task, path)
     if recognised.form is forms.LABELS:
         held = (record.values.get(recognised.mapping["labels"]) for record in records)
         recognised = replace(recognised, separator=config.label_separator or separator_of(held))
-    rows, unshaped = _rows(records, recognised, source, Counter() if seen is None else seen)
-    bad = sorted([*bad, *unshaped], key=lambda line: line.number)
-    _check_share(source, bad, len(records) + len(bad) - len(unshaped), config)
-    chosen = task or guess_task(recognised.form, [row.answer for row in rows])
-    notes = (*source.notes, *recognised.notes, *_notes(recognised, rows, chosen, task, records))
-    return ReadResult(
-        rows=rows,
-        bad=[replace(line, file=source.path.name) for line in bad],
-        format=recognised.form.name,
+    shaper = _Shaper(recognised)
+    first = [row for record in records if isinstance(row := shaper.row(record, ""), Row)]
+    chosen = task or guess_task(recognised.form, [row.answer for row in first])
+    used = shaper.used
+    return Reading(
+        path=path,
+        form=recognised.form,
         task=chosen,
         mapping=recognised.mapping,
         separator=recognised.separator,
-        source=path,
-        notes=notes,
+        columns=frozenset(column for record in records for column in record.values if column not in used),
+        judged=any(row.wanted is not None for row in first[:1]),
+        _source=source,
+        _recognised=recognised,
+        _start=start,
+        _rest=items,
+        _config=config,
+        _noted=_Noted.of(recognised, chosen, task, first, records),
     )
+
+
+def _start(source: Source, items: Iterator[Record | BadLine]) -> tuple[list[Record | BadLine], list[Record]]:
+    """The first items, with as many records as are looked at."""
+    start: list[Record | BadLine] = []
+    records: list[Record] = []
+    characters = 0
+    with explained(source.path):
+        for item in items:
+            start.append(item)
+            if isinstance(item, Record):
+                records.append(item)
+                characters += _characters(item.values)
+            if len(records) == SAMPLED or len(start) == 2 * SAMPLED or characters > _SAMPLED_CHARACTERS:
+                break
+    return start, records
+
+
+def _characters(value: Any) -> int:
+    """About how many characters a value holds."""
+    if isinstance(value, str):
+        return len(value)
+    held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 8 + sum(map(_characters, held))
+
+
+def _chained(start: list[Record | BadLine], rest: Iterator[Record | BadLine]) -> Iterator[Record | BadLine]:
+    """The first items, each let go of once it was given, then the others."""
+    start.reverse()
+    while start:
+        yield start.pop()
+    yield from rest
 
 
 def guess_task(form: forms.Form, answers: list[str]) -> Task:
@@ -125,34 +199,46 @@ def _of_commonest_form(records: list[Record]) -> list[Record]:
 
 
 def _columns(records: list[Record]) -> dict[str, list[Any]]:
-    """Every column with the first of its values."""
+    """Every column with its values."""
     columns: dict[str, list[Any]] = {}
     for record in records:
         for column, value in record.values.items():
-            values = columns.setdefault(column, [])
-            if len(values) < _SAMPLED:
-                values.append(value)
+            columns.setdefault(column, []).append(value)
     return columns
 
 
-def _rows(records: list[Record], recognised: forms.Recognised, source: Source, seen: Counter[str]) -> tuple[list[Row], list[BadLine]]:
-    rows: list[Row] = []
-    bad: list[BadLine] = []
-    other: dict[frozenset[str], str] = {}
-    merged = ("instruction", "input", "first", "second")  # one prompt is made of them, so that each is also kept apart, to group by
-    used = {column for role, column in recognised.mapping.items() if role not in merged}
-    required = [recognised.mapping[role] for role in recognised.form.required]
-    for record in records:
+class _Shaper:
+    """Makes rows of records, once it is known what their columns are."""
+
+    def __init__(self, recognised: forms.Recognised) -> None:
+        self._form, self._mapping, self._separator = recognised.form, recognised.mapping, recognised.separator
+        self.used = {column for role, column in recognised.mapping.items() if role not in _MERGED}
+        self._required = [recognised.mapping[role] for role in recognised.form.required]
+        self._other: dict[frozenset[str], str] = {}
+
+    def row(self, record: Record, name: str) -> Row | BadLine:
+        """The row that a record makes, or why it makes none."""
+        values, used = record.values, self.used
         try:
-            if not all(column in record.values for column in required):
-                _check_form(record.values, recognised.form, other)
-            content = shape(recognised.form, recognised.mapping, record.values, recognised.separator)
-            rest = {column: plain(value) for column, value in record.values.items() if column not in used}
+            if not all(column in values for column in self._required):
+                _check_form(values, self._form, self._other)
+            content = shape(self._form, self._mapping, values, self._separator)
+            rest = {column: plain(value) for column, value in values.items() if column not in used}
         except BadRow as error:
-            bad.append(BadLine(record.number, str(error), _as_text(record.values)))
-            continue
-        rows.append(_row(content, rest, f"{source.path.name}:{record.number}", seen))
-    return rows, bad
+            return BadLine(record.number, str(error), _as_text(values), name)
+        return Row(
+            id="",
+            prompt=content.prompt,
+            answer=content.answer,
+            rejected=content.rejected,
+            labels=content.labels,
+            value=content.value,
+            tags=content.tags,
+            wanted=content.wanted,
+            weight=content.weight,
+            source=f"{name}:{record.number}",
+            fields=rest,
+        )
 
 
 def _check_form(values: Mapping[str, Any], form: forms.Form, known: dict[frozenset[str], str]) -> None:
@@ -168,27 +254,17 @@ def _as_text(values: Mapping[str, Any]) -> str:
     return json.dumps(plain(dict(values)), ensure_ascii=False)
 
 
-def _row(content: Content, fields: dict[str, Any], place: str, seen: Counter[str]) -> Row:
-    row = Row(id="", source=place, fields=fields, **{part.name: getattr(content, part.name) for part in dataclass_fields(content)})
-    words: list[Any] = [[[turn.role, turn.content] for turn in row.prompt], row.answer, row.rejected]
-    target = row.target()
-    key = digest([*words, target] if target else words)[:16]
-    seen[key] += 1
-    turn = seen[key]
-    return replace(row, id=key if turn == 1 else f"{key}-{turn}")
-
-
 def _nothing(source: Source, bad: list[BadLine]) -> DataError:
     if not bad:
         return DataError(f"{source.path} holds no rows: it must hold at least one.")
     return DataError(f"{source.path}: none of its {len(bad):,} lines can be read ({_first(bad)}); {_advice(bad)}")
 
 
-def _check_share(source: Source, bad: list[BadLine], total: int, config: ReadConfig) -> None:
-    """DataError where more lines are bad than the recipe allows."""
-    if len(bad) > config.bad_lines * total:
+def check_share(source: Source, bad: list[BadLine], count: int, total: int, config: ReadConfig) -> None:
+    """DataError where more lines are bad than the recipe allows; `bad` are the first of them."""
+    if count > config.bad_lines * total:
         raise DataError(
-            f"{source.path}: {len(bad):,} of {total:,} lines ({len(bad) / total:.1%}) can't be read, and data.read.bad_lines allows "
+            f"{source.path}: {count:,} of {total:,} lines ({count / total:.1%}) can't be read, and data.read.bad_lines allows "
             f"{config.bad_lines:.1%} ({_first(bad)}); {_advice(bad)}"
         )
 
@@ -206,7 +282,13 @@ def _advice(bad: list[BadLine]) -> str:
     if reason == "not a JSON object":
         return 'write each row as an object, such as {"text": "...", "label": "..."}.'
     if reason == "not UTF-8":
-        return "save the file as UTF-8, for example with `iconv -f CP1252 -t UTF-8`."
+        return "save the file as UTF-8, or name its encoding in data.read.encoding, such as cp1251 or shift_jis."
+    if reason == "bytes that its encoding does not have":
+        return "name the right encoding in data.read.encoding."
+    if reason == "a key that comes twice":
+        return "leave one of the two in each row."
+    if reason == "nested too deeply":
+        return "take the value out of its lists and objects."
     if reason.startswith("a row in the form"):
         return "put rows of each form into a file of its own."
     if reason.startswith("longer than"):
@@ -214,40 +296,64 @@ def _advice(bad: list[BadLine]) -> str:
     return "mend those lines, or raise data.read.bad_lines."
 
 
-def _notes(recognised: forms.Recognised, rows: list[Row], task: Task, asked: Task | None, records: list[Record]) -> list[str]:
-    notes = []
-    distinct = len({row.answer for row in rows})
-    if recognised.form is forms.LABEL and task is Task.GENERATE and asked is None:
-        notes.append(
-            f"{recognised.mapping['label']!r} has {distinct:,} distinct values in {len(rows):,} rows, "
-            "so they are taken as texts to generate; set data.task: classify if they are classes."
-        )
-    if recognised.form in (forms.MESSAGES, forms.COMPLETION):
-        marks = [column for column in records[0].values if forms.folded(column) == "label" and isinstance(records[0].values[column], bool)]
-        if marks:
-            notes.append(
-                f"{marks[0]!r} marks answers as good or bad and is not read: every answer is taken as one to learn; set data.task: prefer to learn from both kinds."
+@dataclass(slots=True)
+class _Noted:
+    """Counts what a person should know of a file, while it is read."""
+
+    recognised: forms.Recognised
+    said: list[str]
+    seen: int = 0
+    given: int = 0
+    without: int = 0
+    after: int = 0
+    distinct: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, recognised: forms.Recognised, task: Task, asked: Task | None, rows: list[Row], records: list[Record]) -> "_Noted":
+        """What the first rows and records tell."""
+        said = []
+        distinct = len({row.answer for row in rows})
+        if recognised.form is forms.LABEL and task is Task.GENERATE and asked is None:
+            first = "the first " if len(records) == SAMPLED else ""
+            said.append(
+                f"{recognised.mapping['label']!r} has {distinct:,} distinct values in {first}{len(rows):,} rows, "
+                "so they are taken as texts to generate; set data.task: classify if they are classes."
             )
-    if recognised.form is forms.LABELS:
-        notes.append(_labels_note(recognised, rows))
-    if recognised.form in (forms.MESSAGES, forms.MARKED_MESSAGES):
-        column = recognised.mapping["messages"]
-        after = sum(_goes_on(record.values.get(column)) for record in records)
-        if after:
-            notes.append(f"{after:,} conversations go on after the last assistant message; that part is left out.")
-    return notes
+        if recognised.form in (forms.MESSAGES, forms.COMPLETION):
+            marks = [
+                column for column in records[0].values if forms.folded(column) == "label" and isinstance(records[0].values[column], bool)
+            ]
+            if marks:
+                said.append(
+                    f"{marks[0]!r} marks answers as good or bad and is not read: every answer is taken as one to learn; "
+                    "set data.task: prefer to learn from both kinds."
+                )
+        return cls(recognised, said)
 
+    def see(self, row: Row, record: Record) -> None:
+        """One row more."""
+        self.seen += 1
+        if self.recognised.form is forms.LABELS:
+            held = row.labels or ()
+            self.given += len(held)
+            self.without += not held
+            self.distinct.update(held)
+        elif self.recognised.form in (forms.MESSAGES, forms.MARKED_MESSAGES):
+            self.after += _goes_on(record.values.get(self.recognised.mapping["messages"]))
 
-def _labels_note(recognised: forms.Recognised, rows: list[Row]) -> str:
-    """How labels were told apart, and how many a row has."""
-    column, mark = recognised.mapping["labels"], recognised.separator
-    held = [row.labels or () for row in rows]
-    divided = f"divided at {mark!r}" if mark else "taken as lists, or as one label each"
-    count, distinct = sum(map(len, held)), len({label for labels in held for label in labels})
-    return (
-        f"{column!r} is {divided}: {distinct:,} labels, {count / max(1, len(rows)):.1f} a row; "
-        f"{sum(not labels for labels in held):,} of {len(rows):,} rows have none."
-    )
+    def notes(self) -> list[str]:
+        """A sentence each."""
+        said = list(self.said)
+        if self.recognised.form is forms.LABELS:
+            column, mark = self.recognised.mapping["labels"], self.recognised.separator
+            divided = f"divided at {mark!r}" if mark else "taken as lists, or as one label each"
+            said.append(
+                f"{column!r} is {divided}: {len(self.distinct):,} labels, {self.given / max(1, self.seen):.1f} a row; "
+                f"{self.without:,} of {self.seen:,} rows have none."
+            )
+        if self.after:
+            said.append(f"{self.after:,} conversations go on after the last assistant message; that part is left out.")
+        return said
 
 
 def _goes_on(turns: Any) -> bool:

@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from tunesmith.core.rows import Message
 from tunesmith.data import forms, targets
-from tunesmith.data.content import BadRow, Content, as_text, conversation, messages, user
-
-_HUMAN, _ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
+from tunesmith.data.content import BadRow, Content, as_text, conversation, is_transcript, messages, told, transcript, user
 
 
 def shape(form: forms.Form, mapping: Mapping[str, str], values: Mapping[str, Any], separator: str | None = None) -> Content:
@@ -31,15 +30,42 @@ def _label(row: Mapping[str, Any]) -> Content:
 def _completion(row: Mapping[str, Any]) -> Content:
     """TRL's conversational pairs (lists of messages on both sides) too."""
     if isinstance(row["prompt"], list) and isinstance(row["completion"], list):
-        return conversation([*row["prompt"], *row["completion"]])
-    prompt = messages(row["prompt"]) if isinstance(row["prompt"], list) else user(as_text(row["prompt"], "prompt"))
-    return Content(prompt, as_text(row["completion"], "completion"))
+        return _told(conversation([*row["prompt"], *row["completion"]]), row)
+    return _told(Content(_prompt(row["prompt"]), as_text(row["completion"], "completion").removeprefix(_gap(row))), row)
+
+
+def _gap(row: Mapping[str, Any]) -> str:
+    """The space that stands before an answer to a transcript, which belongs to neither."""
+    return " " if is_transcript(row["prompt"]) else ""
+
+
+def _prompt(held: Any) -> tuple[Message, ...]:
+    """A prompt: a text, a transcript that ends where the answer is to come, or messages."""
+    if isinstance(held, str) and is_transcript(held) and held.rstrip().endswith("\n\nAssistant:"):
+        return messages(transcript(held)[:-1])  # the last turn is empty: the answer is to come
+    return messages(held) if isinstance(held, list) else user(as_text(held, "prompt"))
+
+
+def _told(content: Content, row: Mapping[str, Any]) -> Content:
+    """Content with the system text and the tools that stand beside it."""
+    if row.get("system") is None and row.get("tools") is None:
+        return content
+    return replace(content, prompt=told(content.prompt, row.get("system"), row.get("tools")))
 
 
 def _instruction(row: Mapping[str, Any]) -> Content:
+    """An instruction and its input as one user message, after the turns of `history` (pairs of what was said and answered)."""
     instruction, extra = as_text(row["instruction"], "instruction"), as_text(row.get("input"), "input")
     both = f"{instruction}\n\n{extra}" if extra.strip() and instruction.strip() else instruction
-    return Content(user(both), as_text(row["output"], "output"))
+    return _told(Content((*_history(row.get("history")), *user(both)), as_text(row["output"], "output")), row)
+
+
+def _history(held: Any) -> tuple[Message, ...]:
+    if held is None:
+        return ()
+    if not isinstance(held, list) or not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in held):
+        raise BadRow("history is not a list of pairs")
+    return tuple(Message(role, as_text(words, "history")) for pair in held for role, words in zip(("user", "assistant"), pair, strict=True))
 
 
 def _raw(row: Mapping[str, Any]) -> Content:
@@ -47,39 +73,42 @@ def _raw(row: Mapping[str, Any]) -> Content:
 
 
 def _chat(row: Mapping[str, Any]) -> Content:
-    return Content((), "") if row["messages"] is None else conversation(row["messages"])
+    return Content((), "") if row["messages"] is None else _told(conversation(row["messages"]), row)
 
 
 def _preference(row: Mapping[str, Any]) -> Content:
-    """A prompt beside two answers; or two conversations (lists, or `Human:`/`Assistant:` transcripts) that part at their last answer."""
+    """A prompt beside two answers; or two conversations (lists, or `Human:`/`Assistant:` transcripts) that part at their last answer.
+
+    OpenAI's preference files too, whose `input` is an object with messages and tools.
+    """
     prompt, chosen, rejected = row.get("prompt"), row["chosen"], row["rejected"]
-    before = messages(prompt) if isinstance(prompt, list) else user(as_text(prompt, "prompt")) if prompt is not None else ()
+    beside: Mapping[str, Any] = {"system": row.get("system"), "tools": row.get("tools")}
+    if isinstance(prompt, dict):
+        beside = {"tools": prompt.get("tools")}
+        prompt = prompt.get("messages")
+    before = _prompt(prompt) if prompt is not None else ()
     if isinstance(chosen, dict) and isinstance(rejected, dict):
         chosen, rejected = [chosen], [rejected]
     if before and isinstance(chosen, (str, type(None))) and isinstance(rejected, (str, type(None))):
-        return Content(before, as_text(chosen, "chosen"), as_text(rejected, "rejected"))
-    if isinstance(chosen, str) and isinstance(rejected, str):
-        chosen, rejected = _transcript(chosen), _transcript(rejected)
+        gap = _gap({"prompt": prompt})
+        better, worse = as_text(chosen, "chosen").removeprefix(gap), as_text(rejected, "rejected").removeprefix(gap)
+        return _told(Content(before, better, worse), beside)
     if chosen is None or rejected is None:
         return Content(before, "", "")
-    better, worse = conversation(chosen), conversation(rejected)
-    if better.prompt != worse.prompt:
+    good, bad = conversation(_turns(chosen)), conversation(_turns(rejected))
+    if good.prompt != bad.prompt:
         raise BadRow("chosen and rejected part before their last answer")
-    own = better.prompt
+    own = good.prompt
     if before and own[: len(before)] != before:
         own = before + own
-    return Content(own, better.answer, worse.answer)
+    return _told(Content(own, good.answer, bad.answer), beside)
 
 
-def _transcript(text: str) -> list[dict[str, str]]:
-    r"""The turns of a text in the form `\n\nHuman: ... \n\nAssistant: ...`; BadRow where it is none."""
-    if not text.startswith((_HUMAN, _ASSISTANT)):
+def _turns(held: Any) -> Any:
+    """The turns of a transcript; lists as they are; BadRow where a text is none."""
+    if isinstance(held, str) and not is_transcript(held):
         raise BadRow("no prompt, and chosen is no transcript of Human: and Assistant: turns")
-    turns = []
-    for part in text.replace(_HUMAN, "\x00user\x01").replace(_ASSISTANT, "\x00assistant\x01").split("\x00")[1:]:
-        role, _, words = part.partition("\x01")
-        turns.append({"role": role, "content": words.strip()})
-    return turns
+    return held
 
 
 _SHAPES: dict[str, Callable[[Mapping[str, Any]], Content]] = {

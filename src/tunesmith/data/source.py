@@ -1,63 +1,85 @@
-"""From a path to bytes that can be read: what kind of file it is, unpacked, and refused in one sentence where it is no text."""
+"""From a path to records that can be read: what kind of file it is, or which files of a folder, a glob or an archive are meant."""
 
-import gzip
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from tunesmith.core.errors import DataError, MachineError, RecipeError, did_you_mean
 from tunesmith.core.files import home_path
-from tunesmith.data.formats import SUFFIXES, Source
+from tunesmith.data.formats import PACKED, SUFFIXES, Source, suffix_of
+from tunesmith.data.formats.archive import archive, is_archive
+from tunesmith.data.formats.folder import folder, globbed, is_glob, raw
+from tunesmith.data.formats.many import family_of
+from tunesmith.data.formats.opening import source_of
+from tunesmith.data.settings.read import ReadConfig
 
-_MAGIC = {
-    b"\x89PNG": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"GIF8": "a GIF picture",
-    b"\x7fELF": "a program",
-    b"PK\x03\x04": "a zip archive (an .xlsx or .docx is one too)",
-    b"%PDF": "a PDF",
-    b"PAR1": "a Parquet file: name it .parquet",
-    b"ARROW1": "an Arrow file: give the folder that save_to_disk wrote",
-    b"SQLite format 3": "a SQLite database",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd",
-    b"BZh": "compressed with bzip2",
-    b"\xfd7zXZ": "compressed with xz",
-    b"\x1f\x8b": "compressed twice with gzip",
-    b"\x80\x04\x95": "a pickle",
+_OTHERS = {
+    ".xls": "save it as .xlsx or .csv",
+    ".xlsb": "save it as .xlsx or .csv",
+    ".ods": "save it as .xlsx or .csv",
+    ".doc": "save it as .docx",
+    ".rtf": "save it as .docx",
+    ".odt": "save it as .docx",
+    ".yaml": "write its rows as .jsonl",
+    ".yml": "write its rows as .jsonl",
+    ".xml": "write its rows as .jsonl",
+    ".pkl": "write its rows as .jsonl (a pickle can run code, and is never read)",
+    ".pickle": "write its rows as .jsonl (a pickle can run code, and is never read)",
+    ".arrow": "give the folder that save_to_disk wrote, or write it as .parquet",
+    ".feather": "write it as .parquet",
+    ".rar": "pack it again as .zip",
+    ".7z": "pack it again as .zip",
 }
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
-_GZIP = b"\x1f\x8b"
+"""Suffixes that aren't read, and the next move."""
 
 
-def find(path: str, longest: int) -> tuple[str, Source]:
+def find(path: str, longest: int, config: ReadConfig | None = None) -> tuple[str, Source]:
     """The family of a path and a source to read its records from.
+
+    Args:
+        path: a file, packed or not; a folder of files of one kind or one that save_to_disk wrote; a glob; a .zip or .tar of files; `sample`.
+            Behind a `#` may stand what of a file is meant: a key of a JSON object, a sheet of a workbook.
+        longest: most bytes in one record.
+        config: encoding, sheet, how far packed files may unpack, whether .txt files are documents.
 
     Raises:
         RecipeError: nothing is there, or its name says no known format.
-        DataError: it is empty, binary or not UTF-8.
+        DataError: it is empty or binary.
         MachineError: it may not be read.
     """
     if path == "sample":
         from tunesmith.embedded import sample_path
 
         path = str(sample_path())
-    place = home_path(path)
+    place, part = _parted(path)
+    like = Source(place, partial(raw, place), longest, config=config or ReadConfig(), part=part)
     try:
-        if place.is_dir():
-            return "arrow", _folder(place, longest)
-        if not place.exists():
-            raise RecipeError(_missing(path, place))
-        if not place.is_file():
-            raise RecipeError(f"{path} is neither a file nor a folder: write the rows to a file and give its path.")
-        family = _family(place)
-        packed = _starts(place, len(_GZIP)) == _GZIP
-        source = Source(place, lambda: _open(place, packed), longest)
-        _check_start(source, family, packed)
+        family, source = _found(path, place, like)
+        if source.parts is None and family != "arrow":
+            _check_not_blank(source)
     except OSError as error:
         raise MachineError(f"{path} can't be read: {error.strerror or error}.") from error
+    except ValueError as error:  # a NUL in a path
+        raise RecipeError(f"{path!r} is no path: give the path of a file of examples.") from error
+    if part and family not in ("json", "excel"):
+        raise RecipeError(f"{path}: #{part} names a key of a JSON object or a sheet of a workbook, and this is neither; leave it out.")
     return family, source
+
+
+def files_of(path: str, config: ReadConfig | None = None) -> list[Path]:
+    """The files that a path stands for, in the order they are read: what decides whether data have changed.
+
+    A folder of save_to_disk gives the files in it; an archive gives itself. Raises as `find` does.
+    """
+    place, _ = _parted(str(path))
+    if path == "sample" or place.is_file():
+        return [find(path, 1, config)[1].path if path == "sample" else place]
+    family, source = find(path, 1, config)
+    if family == "arrow":
+        return sorted(child for child in place.iterdir() if child.is_file())
+    return [part.path for part in source.parts()] if source.parts else [source.path]
 
 
 @contextmanager
@@ -65,46 +87,54 @@ def explained(path: Path) -> Iterator[None]:
     """Turn what goes wrong while reading bytes into one sentence that names `path`."""
     try:
         yield
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} can't be unpacked (its gzip data is cut short or damaged): copy or write it again.") from error
     except OSError as error:
         raise MachineError(f"{path} can't be read: {error.strerror or error}.") from error
 
 
-def _open(path: Path, packed: bool) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(path, "rb")) if packed else path.open("rb")
+def _parted(path: str) -> tuple[Path, str]:
+    """A path and what stands behind its `#`; a file whose own name has one is that file."""
+    place = home_path(path)
+    before, mark, part = path.rpartition("#")
+    if mark and part and before and not place.exists() and home_path(before).is_file():
+        return home_path(before), part
+    return place, ""
 
 
-def _starts(path: Path, count: int) -> bytes:
-    with path.open("rb") as file:
-        return file.read(count)
+def _found(path: str, place: Path, like: Source) -> tuple[str, Source]:
+    if place.is_dir():
+        return _folder(place, like)
+    if not place.exists():
+        if is_glob(path) and "://" not in path:
+            return globbed(path, place, like)
+        raise RecipeError(_missing(path, place))
+    if not place.is_file():
+        raise RecipeError(f"{path} is neither a file nor a folder: write the rows to a file and give its path.")
+    if is_archive(place.name):
+        return archive(place, like)
+    return _family(place, like.config), source_of(place, like.open, like, place.name)
 
 
-def _family(place: Path) -> str:
-    suffixes = [suffix.lower() for suffix in place.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
-        suffixes.pop()
-    family = SUFFIXES.get(suffixes[-1]) if suffixes else None
-    if family is None:
-        known = ", ".join(SUFFIXES)
+def _family(place: Path, config: ReadConfig) -> str:
+    family = family_of(place.name, config.documents)
+    if not family:
+        suffix = suffix_of(place.name)
+        if suffix in _OTHERS:
+            raise RecipeError(f"{place} ends in {suffix}, which isn't read: {_OTHERS[suffix]}.")
         raise RecipeError(
-            f"{place} ends in {suffixes[-1] if suffixes else 'no suffix'}, which says no known format: "
-            f"rename it to one of {known}, or one of these with .gz."
+            f"{place} ends in {suffix or 'no suffix'}, which says no known format: "
+            f"rename it to one of {', '.join(SUFFIXES)}, or one of these with {', '.join(PACKED)}."
         )
     return family
 
 
-def _folder(place: Path, longest: int) -> Source:
-    """A folder written by `datasets`, or a sentence on what to name instead."""
+def _folder(place: Path, like: Source) -> tuple[str, Source]:
+    """A folder written by `datasets`, or one of files."""
     if (place / "state.json").is_file():
-        return Source(place, lambda: (place / "state.json").open("rb"), longest)
+        return "arrow", replace(like, open=partial(raw, place / "state.json"))
     if (place / "dataset_dict.json").is_file():
         splits = sorted(child.name for child in place.iterdir() if (child / "state.json").is_file())
         raise RecipeError(f"{place} holds the splits {', '.join(splits)}: name one, such as {place / (splits[0] if splits else 'train')}.")
-    readable = sorted(child.name for child in place.iterdir() if set(child.suffixes) & set(SUFFIXES))
-    shown = ", ".join(readable[:6]) + (" ..." if len(readable) > 6 else "")
-    held = f"it holds {shown}; name one of them" if readable else "give the path of a file of rows"
-    raise RecipeError(f"{place} is a folder that save_to_disk did not write: {held}.")
+    return folder(place, like)
 
 
 def _missing(path: str, place: Path) -> str:
@@ -118,33 +148,9 @@ def _missing(path: str, place: Path) -> str:
     return f"{path} does not exist: give the path of a file of examples, or `sample` for the embedded one.{near}"
 
 
-def _check_start(source: Source, family: str, packed: bool) -> None:
-    """Refuse what the first bytes show to be no text."""
-    with explained(source.path), source.open() as file:
-        start = file.read(4096)
-    if not start.strip():
-        with explained(source.path), source.open() as file:
-            blank = not any(block.strip() for block in iter(lambda: file.read(2**20), b""))
-        if blank:
-            raise DataError(f"{source.path} is empty: it must hold at least one row.")
-    if family == "parquet":
-        if not start.startswith(b"PAR1"):
-            raise DataError(f"{source.path} is not Parquet: its first bytes are others; copy or write it again.")
-        return
-    if start.startswith(_UTF16) or _looks_utf16(start):
-        raise DataError(f"{source.path} is UTF-16, and UTF-8 is read: convert it with `iconv -f UTF-16 -t UTF-8`.")
-    for magic, kind in _MAGIC.items():
-        if start.startswith(magic):
-            raise DataError(f"{source.path} is no text: it is {kind}.")
-    if start.count(0) > len(start) // 50 + 1:
-        raise DataError(f"{source.path} is no text: {start.count(0)} of its first {len(start)} bytes are NUL.")
-    if not packed and source.path.suffix.lower() == ".gz":
-        source.notes.append(f"{source.path.name} is not packed with gzip, though its name says so.")
-
-
-def _looks_utf16(start: bytes) -> bool:
-    """Text in a Latin script as UTF-16 without a mark: every second byte is NUL, and the others aren't."""
-    if len(start) < 8:
-        return False
-    even, odd = start[0::2], start[1::2]
-    return (odd.count(0) > 0.8 * len(odd) and even.count(0) == 0) or (even.count(0) > 0.8 * len(even) and odd.count(0) == 0)
+def _check_not_blank(source: Source) -> None:
+    """DataError where a file holds nothing but space, or is no file of its family; its first bytes are looked at, most often no more."""
+    with source.open() as file:
+        blank = not any(block.strip() for block in iter(lambda: file.read(2**20), b""))
+    if blank:
+        raise DataError(f"{source.path} is empty: it must hold at least one row.")

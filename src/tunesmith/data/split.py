@@ -1,149 +1,262 @@
-"""Divide rows into sides: in proportion to the labels, no text and no group on two sides, and for good.
+"""Divide rows into sides: in proportion to the labels, no text, group or near-duplicate on two sides, and for good.
 
 The side of a row depends on the rows before it and on nothing after it. Appending rows therefore moves none: that is the
-whole proof. Rows are taken in order. A text (or, with `by`, a group) met before goes where it went before. A new one goes to
-the side that a seeded hash of it picks, unless that would leave its label, or the rows as a whole, out of proportion; then it
-goes to the side that lacks most. The hash keeps most rows in place even when a file is shuffled or thinned.
+whole proof. Rows are taken in order. A text (or, with `by`, a group) met before goes where it went before, and a row that
+resembles one before goes where that one went. A new one goes to the side that a seeded hash of it picks, unless that would
+leave its label, or the rows as a whole, out of proportion; then it goes to the side that lacks most. The hash keeps most rows
+in place even when a file is shuffled or thinned.
 
 Bounds, for a label of which n texts were met, and a side of share p: the side holds at most p n + 1 + p n / 50 of them, since
 it is given one more only while it has room or lacks some; each side gets something from 27 texts on, by the default shares.
-The first text of a label goes to train.
+The first text of a label goes to train. Rows that go along with others (groups, near-duplicates) may break these bounds.
 
-What counts as a label is told by `Strata` from the row and those before it, so this holds for every task: the label itself;
-of several labels the one met least so far; for numbers, the tenth of the numbers met so far that a new one falls into;
-for judged answers, whether they are wanted. Other rows are of one kind.
+A row that would tie two sides together (a text in two groups, a row that resembles two) is dropped where it comes later. Where
+near-duplicates chain through more than a twentieth of the rows (and twenty rows), that is how the set is written: such a chain
+stops growing, and what follows is divided like any other row.
 
-With `by`, a text met in two groups that lie on two sides would leak: the later row is dropped.
+Legend: N rows, M rows that are divided.
 """
 
 import math
-from bisect import bisect_left, insort
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tunesmith.core.rows import Dropped, Kept, Outcome, Row
-from tunesmith.core.seeds import fraction
-from tunesmith.data.fold import text_key
-from tunesmith.data.leak import group_of
+from tunesmith.data.decision import Decision, mixed
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from tunesmith.data.table import Columns
+
+    Mask = npt.NDArray[np.bool_]
 
 SIDES = ("train", "select", "calibrate", "test")
+NOWHERE, TORN_TEXT, TORN_NEAR, UNTIMED = -1, -2, -3, -4
+"""Codes of rows on no side: not divided; text or group on another side; resembling rows on two sides; of no known time."""
 _SLACK = 1.0
 _LOOSE = 0.02
 """A side may be out of proportion by one text and 2% of its due before the hash is overruled."""
+_ROWS_AT_ONCE = 2**18
+_CHAIN_ROWS, _CHAIN_PART, _CHAIN_SHARE = 20, 8, 0.05
+"""A chain of near-duplicates may hold so many rows (of a set under 160 rows an eighth), or this share of those met so far."""
 
 
-class _Tally:
+class Tally:
     """How many texts each side holds, of one label or of all."""
 
-    def __init__(self, shares: Mapping[str, float]) -> None:
-        self._shares = shares
-        self._held = dict.fromkeys(shares, 0)
-        self._met = 0
+    __slots__ = ("held", "met", "shares")
 
-    def lacks(self, side: str) -> float:
+    def __init__(self, shares: Sequence[float]) -> None:
+        self.shares = shares
+        self.held = [0] * len(shares)
+        self.met = 0
+
+    def lacks(self, side: int) -> float:
         """How many the side is short of its due, the next text counted in."""
-        return self._shares[side] * (self._met + 1) - self._held[side]
+        return self.shares[side] * (self.met + 1) - self.held[side]
 
-    def room(self, side: str) -> float:
+    def room(self, side: int) -> float:
         """How far from its due the side may stray, either way."""
-        return _SLACK + _LOOSE * self._shares[side] * (self._met + 1)
+        return _SLACK + _LOOSE * self.shares[side] * (self.met + 1)
 
-    def strained(self, side: str) -> bool:
+    def strained(self, side: int) -> bool:
         """Whether one more would be too many."""
         return self.lacks(side) - 1 < -self.room(side)
 
-    def starved(self, side: str) -> bool:
+    def starved(self, side: int) -> bool:
         """Whether it must have the next."""
         return self.lacks(side) > self.room(side)
 
-    def add(self, side: str) -> None:
+    def add(self, side: int) -> None:
         """One more text."""
-        self._held[side] += 1
-        self._met += 1
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing was met yet."""
-        return self._met == 0
+        self.held[side] += 1
+        self.met += 1
 
 
-def choose_side(key: str, seed: int, shares: Mapping[str, float], label: _Tally, whole: _Tally) -> str:
-    """The side of a new text or group."""
-    if label.empty:
-        return next(iter(shares))
-    picked, point, total = "", fraction(seed, key), 0.0
-    for side, share in shares.items():
-        total += share
-        picked = side
-        if point < total:
-            break
-    lacking = [side for side in shares if label.lacks(side) > 0]
+def choose_side(picked: int, label: Tally, whole: Tally) -> int:
+    """The side of a new text or group, for which the hash picked one."""
+    if label.met == 0:
+        return 0
+    lacking = [side for side in range(len(label.shares)) if label.lacks(side) > 0]
     hungry = any(tally.starved(side) for side in lacking for tally in (label, whole))
     if not hungry and not label.strained(picked) and not whole.strained(picked):
         return picked
     return max(lacking, key=lambda side: label.lacks(side) + whole.lacks(side))
 
 
-class Strata:
-    """What each row counts as when sides are kept in proportion, from itself and the rows before it."""
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Which earlier rows each row resembles: those of row i are `earlier[starts_N1[i] : starts_N1[i + 1]]`."""
 
-    def __init__(self) -> None:
-        self._labels: Counter[str] = Counter()
-        self._values: list[float] = []
+    starts_N1: "npt.NDArray[np.int64]"
+    earlier: "npt.NDArray[np.uint32]"
+    """On disk, where there are many."""
 
-    def of(self, row: Row) -> str:
-        """The row's stratum; the row is then one of those before."""
-        if row.labels is not None:
-            rarest = min(row.labels, key=lambda label: (self._labels[label], label), default="")
-            self._labels.update(row.labels)
-            return f"label {rarest}" if row.labels else "no label"
-        if row.value is not None:
-            tenth = BINS * bisect_left(self._values, row.value) // max(1, len(self._values))
-            insort(self._values, row.value)
-            return f"value {min(tenth, BINS - 1)}"
-        return row.answer if row.wanted is None else f"wanted {row.wanted}"
+    @classmethod
+    def of_pairs(cls, earlier: "npt.NDArray[np.integer]", later: "npt.NDArray[np.integer]", count: int) -> "Near":
+        """From pairs of ordinals in any order, among so many rows."""
+        import numpy as np
+
+        order = np.argsort(later, kind="stable")
+        return cls.of_sorted(np.asarray(earlier, np.uint32)[order], np.asarray(later)[order], count)
+
+    @classmethod
+    def of_sorted(cls, earlier: "npt.NDArray[np.uint32]", later: "npt.NDArray[np.integer]", count: int) -> "Near":
+        """From pairs in order of the later row."""
+        import numpy as np
+
+        return cls(np.searchsorted(later, np.arange(count + 1)).astype(np.int64), earlier)
+
+    def blocks(self) -> "Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]":
+        """The earlier and the later rows of all pairs, some at a time."""
+        import numpy as np
+
+        for start in range(0, len(self.starts_N1) - 1, _ROWS_AT_ONCE):
+            starts = self.starts_N1[start : start + _ROWS_AT_ONCE + 1]
+            later = np.repeat(np.arange(start, start + len(starts) - 1), np.diff(starts))
+            yield np.asarray(self.earlier[starts[0] : starts[-1]], np.int64), later
 
 
-BINS = 10
-"""Numbers are kept in proportion by tenths of their distribution."""
+class _Chains:
+    """Where rows went, and sizes of the chains that near-duplicates form, in the order rows come; 5 bytes a row."""
+
+    def __init__(self, count: int, divided: int) -> None:
+        import numpy as np
+
+        self._fewest = max(1, min(_CHAIN_ROWS, divided // _CHAIN_PART))
+        self._side_N = np.full(count, NOWHERE, np.int8)
+        self._chain_N = np.full(count, -1, np.int32)
+        self._sizes: list[int] = []
+        self.met = 0
+
+    def sides_beside(self, neighbours: "npt.NDArray[np.uint32]") -> set[int]:
+        """The sides of the rows that one resembles; none where their chain may grow no more."""
+        limit = max(self._fewest, _CHAIN_SHARE * self.met)
+        if any(self._sizes[chain] >= limit for chain in set(self._chain_N[neighbours].tolist()) if chain >= 0):
+            return set()
+        return set(self._side_N[neighbours].tolist()) - {NOWHERE}
+
+    def join(self, row: int, side: int, neighbours: "npt.NDArray[np.uint32]", *, along: bool) -> None:
+        """A row that went to a side joins the chain of the first it resembles, or begins one."""
+        chains = [chain for chain in self._chain_N[neighbours].tolist() if chain >= 0] if along else []
+        if not chains:
+            self._sizes.append(0)
+        chain = chains[0] if chains else len(self._sizes) - 1
+        self._side_N[row], self._chain_N[row] = side, chain
+        self._sizes[chain] += 1
 
 
-def assign(rows: Iterable[Row], shares: Mapping[str, float], seed: int, *, by: str | None, stratified: bool) -> Iterator[str | None]:
-    """Yield the side of each row, in order; None for a row of a group on one side whose text stands on another.
+def assign(
+    columns: "Columns", divided_N: "Mask", shares: Mapping[str, float], seed: int, near: Near | None = None
+) -> "npt.NDArray[np.int8]":
+    """The side of each row, as its place in `shares`, or one of the codes above.
 
     Args:
-        rows: in the order they were read, repeats included.
+        columns: of all rows.
+        divided_N: which rows to divide; repeats included.
         shares: side -> share, summing to 1; a label's first text goes to the first of them.
         seed: the recipe's.
-        by: a column whose values must not be divided.
-        stratified: whether the rows' strata (see `Strata`) are kept in proportion.
+        near: which rows resemble one another; None where that is not asked.
     """
-    strata = Strata()
-    side_of_key: dict[str, str] = {}
-    side_of_text: dict[str, str] = {}
-    whole = _Tally(shares)
-    labels: dict[str, _Tally] = {}
-    for row in rows:
-        text, group = text_key(row), group_of(row, by)
-        key = f"text {text}" if group is None else f"group {group}"
-        label = labels.setdefault(strata.of(row) if stratified else "", _Tally(shares))
-        settled = side_of_key.get(key) or (side_of_text.get(text) if group is None else None)
-        side = settled or choose_side(key, seed, shares, label, whole)
-        side_of_key[key] = side
-        if text not in side_of_text:
+    import numpy as np
+
+    rows = np.flatnonzero(divided_N)
+    groups_M, texts_M = columns.group[rows], columns.text[rows]
+    grouped_M = groups_M != 0
+    bounds = np.cumsum(list(shares.values()))[:-1] * 2.0**64
+    picked = np.searchsorted(bounds, mixed(np.where(grouped_M, groups_M, texts_M), seed).astype(np.float64), side="right")
+    sides_N = np.full(len(divided_N), NOWHERE, np.int8)
+    sides_N[rows] = _walk(rows, columns, picked.tolist(), tuple(shares.values()), near)
+    return sides_N
+
+
+def _walk(rows: "npt.NDArray[np.int64]", columns: "Columns", picked: list[int], shares: tuple[float, ...], near: Near | None) -> list[int]:
+    """The side of each of `rows`, in order."""
+    import numpy as np
+
+    text_of = np.unique(columns.text[rows], return_inverse=True)[1].tolist()
+    group_of = np.unique(columns.group[rows], return_inverse=True)[1]
+    groups = np.where(columns.group[rows] != 0, group_of, -1).tolist()
+    strata = columns.stratum[rows].tolist()
+    side_of_text, side_of_group = [NOWHERE] * len(rows), [NOWHERE] * len(rows)
+    whole, labels = Tally(shares), {stratum: Tally(shares) for stratum in set(strata)}
+    beside = _Beside(near, rows) if near is not None and len(near.earlier) else None
+    told = []
+    for place, (text, group, stratum) in enumerate(zip(text_of, groups, strata, strict=True)):
+        settled = side_of_group[group] if group >= 0 else side_of_text[text]
+        along = beside.sides(place) if beside is not None else ()
+        if len(along) > 1 or (settled >= 0 and along and settled not in along):
+            told.append(TORN_NEAR)
+            continue
+        side = settled if settled >= 0 else next(iter(along)) if along else choose_side(picked[place], labels[stratum], whole)
+        if group >= 0:
+            side_of_group[group] = side
+        if side_of_text[text] < 0:
             side_of_text[text] = side
             whole.add(side)
-            label.add(side)
-        yield side if side_of_text[text] == side else None
+            labels[stratum].add(side)
+        elif side_of_text[text] != side:
+            told.append(TORN_TEXT)
+            continue
+        if beside is not None:
+            beside.settle(place, side, along=bool(along))
+        told.append(side)
+    return told
 
 
-def split(rows: Sequence[Row], sides: Mapping[str, str | None]) -> Iterator[Outcome]:
-    """Yield exactly one outcome per row, in input order; `sides` maps a row's id to what `assign` said of it."""
-    for row in rows:
-        if sides[row.id] is None:
-            yield Dropped(row, stage="split", reason="its text stands on another side, in another group")
-        else:
-            yield Kept(row)
+class _Beside:
+    """The neighbours of the rows being divided, and where they went."""
+
+    def __init__(self, near: Near, rows: "npt.NDArray[np.int64]") -> None:
+        import numpy as np
+
+        self._near, self._rows = near, rows.tolist()
+        self._starts = near.starts_N1.tolist()
+        count = len(near.starts_N1) - 1
+        self._chains = _Chains(count, len(rows))
+        self._needed_N = np.zeros(count, bool)
+        for earlier, _ in near.blocks():
+            self._needed_N[earlier] = True
+
+    def _neighbours(self, row: int) -> "npt.NDArray[np.uint32]":
+        return self._near.earlier[self._starts[row] : self._starts[row + 1]]
+
+    def sides(self, place: int) -> "set[int] | tuple[()]":
+        """The sides that a row's neighbours went to."""
+        self._chains.met += 1
+        row = self._rows[place]
+        return self._chains.sides_beside(self._neighbours(row)) if self._starts[row] < self._starts[row + 1] else ()
+
+    def settle(self, place: int, side: int, *, along: bool) -> None:
+        """A row went to a side; only rows that others resemble, or that resemble others, are kept in mind."""
+        row = self._rows[place]
+        if self._starts[row] < self._starts[row + 1] or self._needed_N[row]:
+            self._chains.join(row, side, self._neighbours(row), along=along)
+
+
+TORN = "its text or group stands on another side"
+
+
+def split(sides_N: "npt.NDArray[np.int8]") -> Decision:
+    """Drop the rows that would tie two sides together; `sides_N` as `assign` tells them."""
+    import numpy as np
+
+    codes_N = np.zeros(len(sides_N), np.uint8)
+    codes_N[sides_N == TORN_TEXT] = 1
+    codes_N[sides_N == TORN_NEAR] = 2
+    codes_N[sides_N == UNTIMED] = 3
+    return Decision(codes_N, (TORN, "resembles a row on another side", "its time is missing or unreadable"))
+
+
+def crossing(near: Near, sides_N: "npt.NDArray[np.int8]") -> int:
+    """How many pairs of rows that resemble one another stand on two sides."""
+    found = 0
+    for earlier, later in near.blocks():
+        one, other = sides_N[earlier], sides_N[later]
+        found += int(((one >= 0) & (other >= 0) & (one != other)).sum())
+    return found
 
 
 def shares_of(validation: float | None, test: float | None) -> dict[str, float]:

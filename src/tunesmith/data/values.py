@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from math import isfinite
 from typing import Any
 
+from tunesmith.data.content import is_transcript
+
 
 def mostly(kind: type, values: list[Any]) -> bool:
     """Whether most values that are there are of a kind."""
@@ -51,9 +53,23 @@ def separator_of(values: Iterable[Any]) -> str | None:
 
 
 def holds_lists(values: list[Any]) -> bool:
-    """Whether a column looks like conversations: lists, or lists as JSON text."""
+    """Whether a column looks like conversations: lists, lists as JSON text, or transcripts."""
     first = next((value for value in values if value), None)
-    return first is None or isinstance(first, list) or (isinstance(first, str) and first.lstrip().startswith("["))
+    return first is None or isinstance(first, list) or (isinstance(first, str) and (first.lstrip().startswith("[") or is_transcript(first)))
+
+
+def holds_transcripts(values: list[Any]) -> bool:
+    """Whether most values that are there are transcripts of Human: and Assistant: turns."""
+    given = [value for value in values if value is not None]
+    return bool(given) and 2 * sum(is_transcript(value) for value in given) > len(given)
+
+
+def holds_tools(values: list[Any]) -> bool:
+    """Whether a column holds tools: lists of objects, or such lists as JSON text."""
+    first = next((value for value in values if value), None)
+    if isinstance(first, list):
+        return isinstance(first[0], dict)
+    return isinstance(first, str) and first.lstrip().startswith("[")
 
 
 def few_distinct(values: list[Any]) -> bool:

@@ -1,25 +1,40 @@
-"""The account of every row: how many each stage let through, changed and dropped, and what became of each."""
+"""The account of every row: how many each stage let through, changed and dropped, and what became of each.
 
-import time
+Some 30 bytes a row read; what could not be read goes to a file at once. A few rows before and after each change are kept,
+for people to look at.
+"""
+
+import json
+import os
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from tunesmith.core.progress import Advanced, Ended, Listener, Started
+from tunesmith.core.files import explained
 from tunesmith.core.rows import Changed, Dropped, Outcome, Row
 from tunesmith.data.formats import BadLine
 
-_TOLD_EVERY = 500
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Places = npt.NDArray[np.int64]
+
+_SAMPLES = 3
+"""So many rows are shown of each change and of each reason to drop."""
 
 
 @dataclass(slots=True)
 class StageCount:
-    """What one stage did. `kept + dropped` is what came in; `changed` of the kept were rewritten."""
+    """What one stage did. `kept + dropped - added` is what came in; `changed` of the kept were rewritten."""
 
     stage: str
     kept: int = 0
     changed: int = 0
+    added: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     """Why rows were dropped; sums to `dropped`."""
     changes: Counter[str] = field(default_factory=Counter)
@@ -28,57 +43,128 @@ class StageCount:
     def to_json(self) -> dict[str, Any]:
         """One entry of the waterfall in dataset.json and report.json."""
         reasons, changes = dict(self.reasons.most_common()), dict(self.changes.most_common())
-        dropped = self.reasons.total()
-        return {"stage": self.stage, "kept": self.kept, "changed": self.changed, "dropped": dropped, "reasons": reasons, "changes": changes}
+        told = {"stage": self.stage, "kept": self.kept, "changed": self.changed, "dropped": self.reasons.total()}
+        return told | ({"added": self.added} if self.added else {}) | {"reasons": reasons, "changes": changes}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One row that a stage changed or dropped."""
+
+    stage: str
+    reason: str
+    before: Row
+    after: Row | None
+    """None where it was dropped."""
+
+
 class Account:
-    """Follows every row through the stages. Stages are told in the order they first ran."""
+    """Follows every row through the stages, by its place among the rows read. Stages are told in the order they first ran."""
 
-    listen: Listener
-    _stages: dict[str, StageCount] = field(default_factory=dict)
-    _places: dict[str, str] = field(default_factory=dict)
-    _ends: dict[str, tuple[str, str]] = field(default_factory=dict)
-    _changes: dict[str, list[dict[str, str]]] = field(default_factory=dict)
-    _bad: list[BadLine] = field(default_factory=list)
+    def __init__(self, folder: Path) -> None:
+        """An empty account that keeps its quarantine in a folder."""
+        self._stages: dict[str, StageCount] = {}
+        self._files: dict[str, int] = {}
+        self._file, self._line, self.keys = array("I"), array("Q"), array("Q")
+        self._end, self._changes = array("H"), array("H")
+        self._ends: dict[tuple[str, str], int] = {("", ""): 0}
+        self._paths: dict[tuple[tuple[str, str], ...], int] = {(): 0}
+        self._path_of: list[tuple[tuple[str, str], ...]] = [()]
+        self._shown: dict[tuple[str, str], list[Shown]] = {}
+        self.quarantine = Quarantine(folder / "quarantine.jsonl")
+        self.on_dropped: Callable[[Row, str], None] | None = None
+        """Told of rows that a stage drops, and of the stage."""
 
-    def read(self, rows: Iterable[Row], bad: Iterable[BadLine]) -> None:
-        """Rows and bad lines of one file enter."""
-        count = self._stages.setdefault("read", StageCount("read"))
+    def enter(self, rows: Sequence[Row], keys: Sequence[int]) -> range:
+        """Rows were read; returns their places."""
+        count, first = self._stage("read"), len(self.keys)
         for row in rows:
-            self._places[row.id] = row.source
-            count.kept += 1
-        for line in bad:
-            self._bad.append(line)
-            count.reasons[line.reason] += 1
+            name, _, number = row.source.rpartition(":")
+            self._file.append(self._files.setdefault(name, len(self._files)))
+            self._line.append(int(number))
+        self.keys.extend(keys)
+        for column in (self._end, self._changes):
+            column.extend([0] * len(rows))
+        count.kept += len(rows)
+        return range(first, len(self.keys))
 
-    def follow(self, stage: str, rows: Sequence[Row], outcomes: Iterable[Outcome], part: str = "") -> list[Row]:
-        """Take a stage's outcomes over `rows`, count them, and return the rows that go on. `part` tells files apart in progress."""
-        count = self._stages.setdefault(stage, StageCount(stage))
-        work, started = f"{stage} {part}".strip(), time.monotonic()
-        self.listen(Started(work, len(rows)))
+    def bad(self, lines: Iterable[BadLine]) -> None:
+        """Lines could not be read."""
+        for line in lines:
+            self.quarantine.add(line)
+            self._stage("read").reasons[line.reason] += 1
+
+    def follow(self, stage: str, places: Sequence[int], rows: Sequence[Row], outcomes: Iterable[Outcome]) -> tuple[list[int], list[Row]]:
+        """Take a stage's outcomes over `rows`, count them, and return those that go on, with their places."""
+        count = self._stage(stage)
         on: list[Row] = []
-        for done, outcome in enumerate(outcomes, 1):
+        left: list[int] = []
+        for place, row, outcome in zip(places, rows, outcomes, strict=True):
             if isinstance(outcome, Dropped):
-                self._ends[outcome.row.id] = (outcome.stage, outcome.reason)
+                self._end[place] = self._ends.setdefault((stage, outcome.reason), len(self._ends))
                 count.reasons[outcome.reason] += 1
-            else:
-                on.append(outcome.row)
-                count.kept += 1
+                self.show(stage, outcome.reason, row)
+                continue
+            on.append(outcome.row)
+            left.append(place)
+            count.kept += 1
             if isinstance(outcome, Changed):
                 count.changed += 1
                 count.changes[outcome.reason] += 1
-                self._changes.setdefault(outcome.row.id, []).append({"stage": outcome.stage, "reason": outcome.reason})
-            if done % _TOLD_EVERY == 0:
-                self.listen(Advanced(work, done))
-        self.listen(Ended(work, time.monotonic() - started))
-        return on
+                self._change(place, stage, outcome.reason)
+                self._show(stage, outcome.reason, row, outcome.row)
+        return left, on
 
-    def untouched(self, stage: str, rows: Sequence[Row]) -> list[Row]:
-        """Rows that a stage leaves alone: they go on, and are counted as having come through it."""
-        self._stages.setdefault(stage, StageCount(stage)).kept += len(rows)
-        return list(rows)
+    def decide(self, stage: str, places: "Places", decision: "npt.NDArray[np.uint8]", reasons: Sequence[str]) -> None:
+        """Take a stage's codes over rows at `places`: 0 keeps, k drops for `reasons[k - 1]`."""
+        import numpy as np
+
+        count = self._stage(stage)
+        count.kept += int((decision == 0).sum())
+        ends = np.frombuffer(self._end, dtype=np.uint16)
+        for code, reason in enumerate(reasons, 1):
+            hit = places[decision == code]
+            if len(hit):
+                ends[hit] = self._ends.setdefault((stage, reason), len(self._ends))
+                count.reasons[reason] += len(hit)
+
+    def show(self, stage: str, reason: str, row: Row) -> None:
+        """A row that was dropped, to be looked at."""
+        self._show(stage, reason, row, None)
+        if self.on_dropped is not None:
+            self.on_dropped(row, stage)
+
+    def changed(self, stage: str, place: int, reason: str, before: Row, after: Row) -> None:
+        """A row that a stage let through was rewritten after all."""
+        count = self._stage(stage)
+        count.changed += 1
+        count.changes[reason] += 1
+        self._change(place, stage, reason)
+        self._show(stage, reason, before, after)
+
+    def drop(self, stage: str, place: int | None, reason: str, row: Row) -> None:
+        """A row goes no further after all; a made row has no place."""
+        if place is not None:
+            self._end[place] = self._ends.setdefault((stage, reason), len(self._ends))
+        self._stage(stage).reasons[reason] += 1
+        self.show(stage, reason, row)
+
+    def rewrote(self, stage: str, kept: int, changed: int, reason: str) -> None:
+        """So many rows went through a stage that rewrites all alike; none of them is followed."""
+        count = self._stage(stage)
+        count.kept += kept
+        count.changed += changed
+        if changed:
+            count.changes[reason] += changed
+
+    def added(self, stage: str, count: int) -> None:
+        """So many rows were made by a stage."""
+        self._stage(stage).added += count
+        self._stage(stage).kept += count
+
+    def untouched(self, stage: str, count: int) -> None:
+        """So many rows go on that a stage left alone: they are counted as having come through it."""
+        self._stage(stage).kept += count
 
     def why(self) -> str:
         """The commonest reasons rows were dropped for so far, as a phrase."""
@@ -89,20 +175,105 @@ class Account:
         """The waterfall: one entry a stage."""
         return [count.to_json() for count in self._stages.values()]
 
-    def fates(self, sides: Mapping[str, Iterable[Row]]) -> list[dict[str, Any]]:
+    def shown(self) -> list[Shown]:
+        """The rows kept to be looked at, by stage."""
+        return [each for stage in self._stages for (of, _), held in self._shown.items() if of == stage for each in held]
+
+    def ids(self) -> "Ids":
+        """The id of every row read."""
+        import numpy as np
+
+        return Ids.of(np.frombuffer(self.keys, dtype=np.uint64))
+
+    def fates(self, side_of: "npt.NDArray[np.int8]", sides: Sequence[str], ids: "Ids") -> Iterator[dict[str, Any]]:
         """What became of every line read, one entry each: its side, or the stage that dropped it and why. No text of any row."""
-        side_of = {row.id: side for side, rows in sides.items() for row in rows}
-        told = []
-        for row_id, place in self._places.items():
-            stage, reason = self._ends.get(row_id, ("", ""))
-            told.append(_fate(row_id, place, side_of.get(row_id, "dropped"), stage, reason, self._changes.get(row_id, [])))
-        return told + [_fate(None, f"{line.file}:{line.number}", "quarantined", "read", line.reason, []) for line in self._bad]
+        names, ends = list(self._files), list(self._ends)
+        for place, side in enumerate(side_of.tolist()):
+            stage, reason = ends[self._end[place]]
+            yield {
+                "id": ids[place],
+                "source": f"{names[self._file[place]]}:{self._line[place]}",
+                "fate": sides[side] if side >= 0 else "dropped",
+                "stage": stage,
+                "reason": reason,
+                "changes": [{"stage": at, "reason": why} for at, why in self._path_of[self._changes[place]]],
+            }
+        for line in self.quarantine:
+            source = f"{line.file}:{line.number}"
+            yield {"id": None, "source": source, "fate": "quarantined", "stage": "read", "reason": line.reason, "changes": []}
 
-    @property
-    def bad(self) -> tuple[BadLine, ...]:
-        """The lines that could not be read."""
-        return tuple(self._bad)
+    def _stage(self, stage: str) -> StageCount:
+        return self._stages.setdefault(stage, StageCount(stage))
+
+    def _change(self, place: int, stage: str, reason: str) -> None:
+        path = (*self._path_of[self._changes[place]], (stage, reason))
+        if path not in self._paths:
+            self._paths[path] = len(self._path_of)
+            self._path_of.append(path)
+        self._changes[place] = self._paths[path]
+
+    def _show(self, stage: str, reason: str, before: Row, after: Row | None) -> None:
+        held = self._shown.setdefault((stage, reason), [])
+        if len(held) < _SAMPLES:
+            held.append(Shown(stage, reason, before, after))
 
 
-def _fate(row_id: str | None, source: str, fate: str, stage: str, reason: str, changes: list[dict[str, str]]) -> dict[str, Any]:
-    return {"id": row_id, "source": source, "fate": fate, "stage": stage, "reason": reason, "changes": changes}
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """Ids of rows by place: 16 hex digits of the content, and `-K` for the K-th row of equal content."""
+
+    keys_N: "npt.NDArray[np.uint64]"
+    turns_N: "npt.NDArray[np.uint32]"
+
+    @classmethod
+    def of(cls, keys_N: "npt.NDArray[np.uint64]") -> "Ids":
+        """Count the turns of equal keys, in order."""
+        import numpy as np
+
+        order = np.argsort(keys_N, kind="stable")
+        held = keys_N[order]
+        starts = np.concatenate(([True], held[1:] != held[:-1])) if len(held) else np.zeros(0, bool)
+        turns = np.empty(len(keys_N), np.uint32)
+        turns[order] = np.arange(len(held)) - np.flatnonzero(starts)[np.cumsum(starts) - 1] + 1 if len(held) else 0
+        return cls(keys_N, turns)
+
+    def __getitem__(self, place: int) -> str:
+        """The id of the row at a place."""
+        key, turn = int(self.keys_N[place]), int(self.turns_N[place])
+        return f"{key:016x}" if turn == 1 else f"{key:016x}-{turn}"
+
+
+class Quarantine:
+    """What could not be read, in a file that its owner alone may read."""
+
+    def __init__(self, path: Path) -> None:
+        """An empty one."""
+        self.path = path
+        with explained(path):
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._file = os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace")
+        self._count = 0
+
+    def __len__(self) -> int:
+        """How many lines."""
+        return self._count
+
+    def __iter__(self) -> Iterator[BadLine]:
+        """The lines, as they were set aside."""
+        self.flush()
+        with self.path.open(encoding="utf-8") as file:
+            for text in file:
+                held: Mapping[str, Any] = json.loads(text)
+                yield BadLine(held["line"], held["reason"], held["raw"], held["file"])
+
+    def add(self, line: BadLine) -> None:
+        """One line more."""
+        entry = {"file": line.file, "line": line.number, "reason": line.reason, "raw": line.raw}
+        with explained(self.path):
+            self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        self._count += 1
+
+    def flush(self) -> None:
+        """Put on disk what was added."""
+        with explained(self.path):
+            self._file.flush()

@@ -22,7 +22,7 @@ def sentence_of(trial: Trial, gained: bool) -> str:
     against = rival.compared
     role = "the best baseline" if rival is trial.baselines[0] else "a baseline it is not shown to beat"
     lost = against.is_loss and not trial.too_small
-    opening = "Fine-tuning earned its place" if gained else "No gain shown"
+    opening = _gained(trial) if gained else "No gain shown"
     if lost:
         opening += ", fine-tuning made it worse"
     elif trial.too_small and not gained:
@@ -37,6 +37,18 @@ def sentence_of(trial: Trial, gained: bool) -> str:
         f"for {role}, {_name(rival)}: a {change} of {decisive.shown_difference(sign * against.difference)} "
         f"(95% interval {low} to {high}{doubt})."
     )
+
+
+def _gained(trial: Trial) -> str:
+    """How a gain is said: plainly, or after what is far cheaper and does as well, since that is what a reader must know first."""
+    floors = [one for one in trial.scored if one.system.kind == "floor" and one.against is not None and one.against.difference <= 0]
+    if not floors:
+        return "Fine-tuning earned its place"
+    best = min(floors, key=lambda one: one.against.difference if one.against is not None else 0.0)
+    value = trial.measure.shown(trial.value(best))
+    if best.against is not None and best.against.is_loss:
+        return f"Fine-tuning beat the base, and {best.system.name} ({value}) beats both"
+    return f"Fine-tuning beat the base, and {best.system.name} ({value}) does as well for far less"
 
 
 def notes_on(trial: Trial, task: Task, gained: bool) -> list[str]:

@@ -57,13 +57,13 @@ class BaseConfig(Section):
 class UnfreezeConfig(Section):
     """Gradual unfreezing (Howard & Ruder, 2018): the top layer and the head learn first, and lower layers join them from the top down."""
 
-    every_steps: int | None = Field(default=None, gt=0)
+    every_steps: int | None = Field(default=None, gt=0, le=10**9)
     """The next layers join after so many steps."""
-    every_epochs: float | None = Field(default=None, gt=0)
+    every_epochs: float | None = Field(default=None, gt=0, le=10_000)
     """The next layers join after so many passes over the training rows."""
     when_stalled: bool = False
     """The next layers join when an evaluation finds no lower validation loss."""
-    layers_at_a_time: int = Field(default=1, ge=1)
+    layers_at_a_time: int = Field(default=1, ge=1, le=10_000)
     """Layers that join at once; the embeddings come last, by themselves."""
 
     @model_validator(mode="after")
@@ -78,23 +78,23 @@ class MethodConfig(Section):
 
     name: MethodName | None = None
     """Low-rank adapters: lora, rslora, dora, pissa; others: ia3, bitfit (biases), prompt, prefix, layers (a part), features (the head). Default: full, lora from 10^8 weights."""
-    rank: int = Field(default=16, gt=0)
+    rank: int = Field(default=16, gt=0, le=10**6)
     """Rank of the low-rank update (lora, rslora, dora, pissa)."""
-    alpha: float | None = Field(default=None, gt=0)
+    alpha: float | None = Field(default=None, gt=0, le=10**6)
     """Scale of the low-rank update: alpha / rank, or alpha / sqrt(rank) for rslora. Where absent: twice the rank for lora and dora, the rank for pissa, 8 for rslora."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout inside the low-rank adapters; above 0 rows are padded instead of sharing their prompts."""
     targets: list[str] | Literal["all-linear"] = "all-linear"
     """Names of the layers that get a low-rank adapter."""
-    virtual_tokens: int = Field(default=20, gt=0)
+    virtual_tokens: int = Field(default=20, gt=0, le=100_000)
     """Learnt tokens before every row (prompt, prefix); they count toward the context."""
-    top_layers: int | None = Field(default=None, gt=0)
+    top_layers: int | None = Field(default=None, gt=0, le=10_000)
     """Train this many layers from the top, with the final norm and an output layer that is not tied (layers)."""
     train_only: list[str] = Field(default=[])
     """Train only parameters whose name matches one of these patterns, such as `*.mlp.*` or `model.layers.7.*` (layers)."""
     freeze: list[str] = Field(default=[])
     """Leave parameters alone whose name matches one of these patterns; stronger than top_layers and train_only (layers)."""
-    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    layer_decay: float = Field(default=1.0, ge=0.01, le=1)
     """Learning rate of a layer as a share of the layer's above (Howard & Ruder, 2018, use 1 / 2.6); 1: the same for all."""
     unfreeze: UnfreezeConfig | None = None
     """Gradual unfreezing (full, layers); null: everything that may change does from the first step."""

@@ -9,7 +9,7 @@ the longest row.
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from transformers import PreTrainedModel
 
 from tunesmith.models.attention import NAME, plan_tensor
 from tunesmith.models.layers import decoder_layers
+from tunesmith.models.products import rounded, wide_vectors_idle, widen
 from tunesmith.models.virtual import has_prefix, prefix_cache, virtual_states, virtual_tokens
 from tunesmith.tree.plan import Layout, Pass
 
@@ -110,30 +111,79 @@ def _plans(model: PreTrainedModel, ends_T: Tensor, depths_T: Tensor) -> Any:
     return made.get("only", made)
 
 
+def _few_sizes(model: nn.Module, tensors: PassTensors) -> bool:
+    """Whether the products of this pass are faster when passes come in few sizes, and it can be brought to one."""
+    return tensors.ends_T is not None and not tensors.ids_BT.is_cuda and inner(model).dtype == torch.float32 and wide_vectors_idle()
+
+
+def tokens_added(model: nn.Module, tensors: PassTensors) -> int:
+    """Tokens that `hidden_states` puts after a pass to bring it to one of few sizes."""
+    tokens = tensors.ids_BT.shape[1] + (0 if virtual_states(model) is None else virtual_tokens(model))
+    return rounded(tokens) - tokens if _few_sizes(model, tensors) else 0
+
+
+def _longer(tensors: PassTensors, added: int) -> PassTensors:
+    """The pass with tokens after its last, as if the last row went on: no real token sees them, and nothing is read from them."""
+    assert tensors.ends_T is not None
+    tokens = len(tensors.ends_T)
+    ends_T = torch.where(tensors.ends_T == tokens, tokens + added, tensors.ends_T)
+    ids_BT, positions_BT = F.pad(tensors.ids_BT, (0, added)), F.pad(tensors.positions_BT, (0, added))
+    return replace(tensors, ids_BT=ids_BT, positions_BT=positions_BT, ends_T=F.pad(ends_T, (0, added), value=tokens + added))
+
+
+def _with_unread(read_P: Tensor, tokens: int) -> Tensor:
+    """Places that are read, and to bring them to one of few sizes, the last of those that are not."""
+    unread = torch.ones(tokens, dtype=torch.bool, device=read_P.device)
+    unread[read_P] = False
+    missing = rounded(len(read_P)) - len(read_P)
+    return torch.cat([read_P, unread.nonzero()[max(0, tokens - len(read_P) - missing) :, 0]])
+
+
 def hidden_states(model: nn.Module, tensors: PassTensors, *, read: Tensor | None = None) -> Tensor:
     """Last hidden states, flat: [B * T, D], or [P, D] at the places in `read`, where alone the last layer then works in full."""
     language_model: Any = inner(model)
+    widen(language_model)
     decoder = language_model.get_decoder()
+    tokens, added = tensors.ids_BT.shape[1], tokens_added(model, tensors)
+    skipped = 0 if virtual_states(model) is None else virtual_tokens(model)
+    inputs = _inputs(model, _longer(tensors, added) if added else tensors, added)
+    trimmed = read is not None and tensors.ends_T is not None and not getattr(decoder, "gradient_checkpointing", False)
+    with contextlib.ExitStack() as within:
+        if read is not None and trimmed:
+            computed = _with_unread(read, tokens + added) if _few_sizes(model, tensors) else read
+            within.enter_context(last_layer_only_at(decoder_layers(model)[-1], computed + skipped))
+        hidden: Tensor = decoder(**inputs).last_hidden_state
+    if read is not None and trimmed:
+        return hidden[0].index_select(0, read + skipped)
+    flat = hidden[:, skipped : skipped + tokens].reshape(-1, hidden.shape[-1])
+    return flat if read is None else flat[read]
+
+
+def _inputs(model: nn.Module, tensors: PassTensors, added: int) -> dict[str, Any]:
+    """What the decoder is given: ids or embeddings, positions, and a plan or a past; the last `added` tokens are of no row."""
+    language_model: Any = inner(model)
     virtual_ND, ahead = virtual_states(model), virtual_tokens(model)
     inputs: dict[str, Any] = {"position_ids": tensors.positions_BT + ahead, "use_cache": False}
     if virtual_ND is None:
         inputs["input_ids"] = tensors.ids_BT
     else:
         inputs |= _after_virtual(virtual_ND, language_model.get_input_embeddings()(tensors.ids_BT), inputs["position_ids"])
-    skipped = 0 if virtual_ND is None else ahead
     if tensors.ends_T is not None:
         if language_model.config._attn_implementation != NAME:
             language_model.set_attn_implementation(NAME)
+        skipped = 0 if virtual_ND is None else ahead
         ends_T = torch.cat([tensors.ends_T.new_full((skipped,), len(tensors.ends_T)), tensors.ends_T]) + skipped
-        inputs["attention_mask"] = _plans(language_model, ends_T, inputs["position_ids"][0])
+        inputs["attention_mask"] = _plans(language_model, ends_T, _depths(inputs["position_ids"][0], added))
     elif (past := prefix_cache(model, len(tensors.ids_BT))) is not None:
         seen_BT = torch.ones(len(tensors.ids_BT), ahead + tensors.ids_BT.shape[1], dtype=torch.long, device=tensors.ids_BT.device)
         inputs |= {"past_key_values": past, "attention_mask": seen_BT, "use_cache": True}
-    trimmed = read is not None and tensors.ends_T is not None and not getattr(decoder, "gradient_checkpointing", False)
-    with last_layer_only_at(decoder_layers(model)[-1], read + skipped) if trimmed and read is not None else contextlib.nullcontext():
-        hidden: Tensor = decoder(**inputs).last_hidden_state[:, skipped:]
-    flat = hidden.reshape(-1, hidden.shape[-1])
-    return flat if read is None else flat[read]
+    return inputs
+
+
+def _depths(positions_T: Tensor, added: int) -> Tensor:
+    """Depths of a pass: its positions, and after them, for what was added, those that follow."""
+    real_T = positions_T[: len(positions_T) - added]
+    return torch.cat([real_T, real_T[-1] + torch.arange(1, added + 1, device=positions_T.device)])
 
 
 def _after_virtual(virtual_ND: Tensor, embedded_BTD: Tensor, positions_BT: Tensor) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tunesmith.models.config import HeadName, MethodConfig, PoolName
-from tunesmith.models.forward import PassTensors, inner, row_states
+from tunesmith.models.forward import inner
 
 FILE = "head.safetensors"
 
@@ -104,11 +104,6 @@ class Headed(nn.Module):
     def pool(self) -> PoolName:
         """How the head pools."""
         return self.head.pool
-
-    def label_logits(self, tensors: PassTensors) -> Tensor:
-        """The head's output for the rows of a pass, in its order; shapes as `Head.forward`."""
-        logits: Tensor = self.head(row_states(self.trunk, tensors), tensors.lengths_R)
-        return logits.float()
 
 
 def with_head(trunk: nn.Module, outputs: int, config: MethodConfig) -> Headed:

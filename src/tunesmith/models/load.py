@@ -172,6 +172,16 @@ def load_base(config: BaseConfig, *, seed: int = 0) -> Base:
     return Base(model.eval(), tokenizer, context, _rows(model), base_hash(config), config.path, new_ids)
 
 
+def load_tokenizer(config: BaseConfig) -> tuple[Any, int]:
+    """The tokenizer of a base and its context in tokens, without its weights. Raises as `load_base` does."""
+    source = resolve_base(config)
+    options = _options(config, source)
+    tokenizer = _from_hub(config, lambda: AutoTokenizer.from_pretrained(source, **options))
+    shape = _from_hub(config, lambda: AutoConfig.from_pretrained(source, **options))
+    tokenizer.add_tokens([AddedToken(token, normalized=False, special=False) for token in config.new_tokens])
+    return tokenizer, int(getattr(shape, "max_position_embeddings", 0) or 2048)
+
+
 def _rows(model: Any) -> int:
     return int(model.get_input_embeddings().weight.shape[0])
 

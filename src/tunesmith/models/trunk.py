@@ -19,14 +19,15 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tunesmith.models.forward import PassTensors, hidden_states, layout_of_rows, rows_of, takes_tree, to_tensors
+from tunesmith.models.forward import PassTensors, hidden_states, layout_of_rows, rows_of, takes_tree, to_tensors, tokens_added
 from tunesmith.models.layers import decoder_layers
 from tunesmith.models.virtual import virtual_states
 from tunesmith.tree.plan import Ints, Pass, Sequence_, plan
 
-BUDGET = 1024
+BUDGET = 512
 """Tokens computed at once while the cache is made."""
 
 _TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -196,7 +197,8 @@ def states_into(model: nn.Module, tensors: PassTensors, layer: int) -> Tensor:
     try:
         hidden_states(model, tensors)
     except _Reached as reached:
-        return reached.states.reshape(-1, reached.states.shape[-1])
+        tokens = tensors.ids_BT.shape[1]
+        return reached.states[:, :tokens].reshape(-1, reached.states.shape[-1])
     finally:
         handle.remove()
     raise AssertionError("a decoder that does not call its layers")
@@ -220,5 +222,5 @@ def states_from(model: nn.Module, tensors: PassTensors, layer: int, states_BTD: 
     if layer >= len(decoder_layers(model)):
         flat = states_BTD.reshape(-1, states_BTD.shape[-1])
         return flat if read is None else flat[read]
-    with grafted(model, layer, states_BTD):
+    with grafted(model, layer, F.pad(states_BTD, (0, 0, 0, tokens_added(model, tensors)))):
         return hidden_states(model, tensors, read=read)

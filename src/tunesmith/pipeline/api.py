@@ -173,7 +173,8 @@ def check(recipe: Recipe, *, workspace: Path = DEFAULT, listen: Listener = silen
 
 def prepare(recipe: Recipe, *, workspace: Path = DEFAULT, listen: Listener = silent) -> PreparedDataset:
     """Read, clean and split the data into an immutable dataset."""
-    from tunesmith.pipeline.datasets import data_report, prepared_dataset, record_dataset
+    from tunesmith.pipeline.data_report import data_report
+    from tunesmith.pipeline.datasets import prepared_dataset, record_dataset
 
     place = Workspace(Path(workspace))
     dataset, folder = prepared_dataset(recipe, place, listen)

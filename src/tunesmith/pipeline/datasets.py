@@ -1,36 +1,51 @@
 """Datasets on disk: prepared once for the same files, config and seed, named by their content."""
 
-from collections.abc import Iterable
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from tempfile import mkdtemp
 
-from tunesmith.core.files import home_path, read_json, write_json
-from tunesmith.core.hashing import digest, digest_file, digest_folder
+from tunesmith.core.errors import BusyError, MachineError, TunesmithError
+from tunesmith.core.files import explained, make_folder, only_one, read_json, write_json
+from tunesmith.core.hashing import digest, digest_file
 from tunesmith.core.progress import Ended, Listener, Said
 from tunesmith.core.rows import Row
 from tunesmith.data.config import DataConfig
 from tunesmith.data.dataset import Dataset, read_dataset
 from tunesmith.data.prepare import prepare
+from tunesmith.data.settings.read import ReadConfig
+from tunesmith.data.source import files_of
 from tunesmith.embedded import sample_path
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import DatasetRecord
 from tunesmith.pipeline.workspace import Workspace
 from tunesmith.recipe import Recipe
 
-VERSION = 1
+VERSION = 2
+_YOUNG_SECONDS = 60
+"""A folder may be this old and not yet locked by the process that made it."""
 
 
 def data_content(config: DataConfig) -> dict[str, str]:
     """Content hash of each file the recipe names; a missing one is left to the reader, which says it best."""
     named = {"path": config.path, "validation_path": config.validation_path, "test_path": config.test_path}
-    return {name: _content(path) for name, path in named.items() if path is not None}
+    named |= {"review": config.relabel.review, "production": config.coverage.production} | {
+        f"contamination {path}": path for path in config.contamination.paths
+    }
+    return {name: _content(path, config.read) for name, path in named.items() if path is not None}
 
 
-def _content(path: str) -> str:
-    place = sample_path() if path == "sample" else home_path(path)
-    if place.is_dir():
-        return digest_folder(place)
-    return digest_file(place) if place.is_file() else "missing"
+def _content(path: str, config: ReadConfig | None = None) -> str:
+    """Hash over the files that a path, a glob or a folder stands for, in order, by name and bytes."""
+    if path == "sample":
+        return digest_file(sample_path())
+    try:
+        files = files_of(path, config)
+    except TunesmithError:
+        return "missing"
+    return digest([[file.name, digest_file(file)] for file in files])
 
 
 def prepared_dataset(recipe: Recipe, workspace: Workspace, listen: Listener) -> tuple[Dataset, Path]:
@@ -46,11 +61,31 @@ def prepared_dataset(recipe: Recipe, workspace: Workspace, listen: Listener) -> 
         if folder.is_dir():
             listen(Ended("prepare", 0.0, reused=True))
             return read_dataset(folder), folder
-    prepared = prepare(config, recipe.seed, listen)
-    folder = workspace.datasets / f"{prepared.dataset.id[:16]}-{key[:8]}"
-    prepared.write(folder)
+    with passing_folder(workspace) as scratch:
+        prepared = prepare(config, recipe.seed, listen, scratch=scratch)
+        folder = workspace.datasets / f"{prepared.dataset.id[:16]}-{key[:8]}"
+        prepared.write(folder)
     write_json(pointer, {"dataset": folder.name})
-    return prepared.dataset, folder
+    return read_dataset(folder), folder
+
+
+@contextmanager
+def passing_folder(workspace: Workspace) -> Iterator[Path]:
+    """A folder for raw rows that pass through the disk, which its owner alone may read; gone afterwards.
+
+    What a killed run left is removed by the next: the kernel frees a dead process's lock.
+    """
+    place = make_folder(workspace.cache / "passing")
+    for old in [folder for folder in place.iterdir() if time.time() - folder.stat().st_mtime > _YOUNG_SECONDS]:
+        with suppress(BusyError, MachineError), only_one(old / "lock", "The folder"):
+            shutil.rmtree(old, ignore_errors=True)
+    with explained(place):
+        folder = Path(mkdtemp(dir=place))
+    try:
+        with only_one(folder / "lock", "The folder"):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def general_rows(recipe: Recipe, workspace: Workspace, listen: Listener, held_out: Iterable[Row]) -> tuple[list[Row], str]:
@@ -87,20 +122,6 @@ def other_content(recipe: Recipe) -> list[str]:
     return found
 
 
-def data_report(dataset: Dataset) -> dict[str, Any]:
-    """The `data` piece of report.json, as far as the dataset knows it."""
-    return {
-        "path": dataset.path,
-        "format": dataset.format,
-        "task": dataset.task.value,
-        "mapping": dataset.mapping,
-        "waterfall": dataset.waterfall,
-        "sides": dataset.counts(),
-        "labels": dataset.labels,
-        "notes": list(dataset.notes),
-    }
-
-
 def groups_of(dataset: Dataset, side: str, by: str | None) -> dict[str, str] | None:
     """Row id -> group, where rows of one group are not independent of one another."""
     if by is None:
@@ -110,5 +131,5 @@ def groups_of(dataset: Dataset, side: str, by: str | None) -> dict[str, str] | N
 
 def record_dataset(ledger: Ledger, dataset: Dataset) -> None:
     """Tell the ledger of a dataset."""
-    counts = {side: len(rows) for side, rows in dataset.sides.items()}
+    counts = dataset.counts()
     ledger.record_dataset(DatasetRecord(id=dataset.id, path=str(dataset.path), task=str(dataset.task), counts=counts))

@@ -17,15 +17,20 @@ from tunesmith.core.errors import MachineError, RecipeError
 from tunesmith.core.files import read_json, write_json
 from tunesmith.core.hashing import digest
 from tunesmith.core.progress import Advanced, Ended, Listener, Said, Started
+from tunesmith.evaluate.measures import resolve
 from tunesmith.models.config import BaseConfig
 from tunesmith.models.forward import inner
 from tunesmith.models.heads import Head, Headed
 from tunesmith.models.layers import decoder_layers, first_layer_to_run, layer_count, rates_by_depth, unfreeze_levels
-from tunesmith.models.load import Base, load_base
+from tunesmith.models.load import Base, load_base, resolve_base
+from tunesmith.models.methods import method
 from tunesmith.models.trunk import TrunkCache, TrunkPlan, allocate, caches_trunk, plan_trunk
 from tunesmith.pipeline.decisions import Decisions
 from tunesmith.recipe import Recipe
+from tunesmith.recipe.agreement import TASK_OF
+from tunesmith.score.measures import Measure, measure
 from tunesmith.train.batches import Example, Feed
+from tunesmith.train.choosing import ANSWERED
 from tunesmith.train.loop import within_memory
 from tunesmith.train.objectives import Objective
 from tunesmith.train.reading import read, weight_of
@@ -75,9 +80,38 @@ class Outfit:
         elif self._compares and not self._as_adapter():
             self._frozen = copy.deepcopy(self.base.model).requires_grad_(False)
 
-    def _as_adapter(self) -> bool:
-        from tunesmith.models.methods import method
+    def copies(self, learning: int) -> dict[str, int]:
+        """Setting -> bytes of the copies of weights that it holds beside the model, as far as they are known now.
 
+        Args:
+            learning: numbers that learn.
+        """
+        settings, width = self.recipe.train.regularise, next(self.base.model.parameters()).element_size()
+        whole = sum(p.numel() for p in self.base.model.parameters()) * width
+        adapter = method(self.decisions.method).saved_as == "adapter"
+        compares = self._teacher_bytes() if self.recipe.objective.teacher else 0 if self._as_adapter() else whole
+        held = {
+            "objective.name: distill" if self.decisions.objective == "distill" else "train.regularise.kl": compares
+            if self._compares
+            else 0,
+            "train.regularise.ema": learning * max(4, width) if settings.ema else 0,
+            "train.regularise.l2_sp": 0 if adapter or not settings.l2_sp else 2 * learning * width,
+            "train.regularise.interpolate": 0 if adapter or not settings.interpolate or settings.l2_sp else learning * width,
+        }
+        return {setting: size for setting, size in held.items() if size}
+
+    def _teacher_bytes(self) -> int:
+        """What the teacher takes: of one that is not loaded yet, at least, from its files where they are here."""
+        if self._frozen is not None:
+            return sum(p.numel() * p.element_size() for p in self._frozen.parameters())
+        try:
+            folder = Path(resolve_base(BaseConfig(path=str(self.recipe.objective.teacher))))
+        except RecipeError:
+            return 0  # said where it is loaded, in words of its own
+        stored = sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder.is_dir() else 0
+        return stored // 2 if self.recipe.base.dtype == "bfloat16" else stored
+
+    def _as_adapter(self) -> bool:
         chosen = method(self.decisions.method)
         return chosen.saved_as == "adapter" and chosen.name not in ("pissa", "prompt", "prefix")  # whose base can't be had by switching off
 
@@ -111,8 +145,15 @@ class Outfit:
             pull=L2SP(settings.l2_sp, self.start) if settings.l2_sp else None,
             noise=EmbeddingNoise(settings.neftune) if settings.neftune else None,
             unfreezing=self._unfreezing(model),
+            measure=self._measure(),
             make_trunk=lambda: self._trunk(model),
         )
+
+    def _measure(self) -> Measure | None:
+        """What decides which step is kept, where validation has it at no cost and the recipe leaves it so."""
+        if self.recipe.train.early_stopping.by == "loss" or self.objective.inputs not in ANSWERED:
+            return None
+        return measure(resolve(TASK_OF[self.decisions.objective], self.recipe.evaluate.metrics)[0])
 
     def rate_factors(self, model: nn.Module) -> dict[str, float]:
         """What each tensor's rate is multiplied by, by depth."""

@@ -53,6 +53,7 @@ def preflight(
     labels: tuple[str, ...] | None,
     context: int,
     pretrained_tokens: int,
+    replay: Sequence[Row] = (),
 ) -> CheckReport:
     """Look at every training row and at the template.
 
@@ -64,6 +65,7 @@ def preflight(
         labels: the label set, where the task has one.
         context: most tokens the base was made for.
         pretrained_tokens: rows of the base's embedding.
+        replay: general rows with answers, mixed in while training; raw text is cut into windows and always fits.
     """
     problems: list[str] = []
     warnings: list[str] = []
@@ -113,6 +115,7 @@ def preflight(
     if head == "tags":
         _check_spans(train, renderer, problems, warnings)
     _check_leaks(sides, problems)
+    _check_replay(replay, renderer, problems, warnings)
     lengths = sorted(len(item.ids) for item in rendered)
     facts = {
         "rows": {side: len(rows) for side, rows in sides.items()},
@@ -232,6 +235,22 @@ def _check_labels(
     few = sum(count < 3 for count in known.values())
     if few:
         warnings.append(f"{few} of {len(known)} labels have fewer than 3 training rows.")
+
+
+def _check_replay(rows: Sequence[Row], renderer: Renderer, problems: list[str], warnings: list[str]) -> None:
+    """General rows that don't fit are left out of training."""
+    left_out = 0
+    for row in rows:
+        try:
+            _rendered(row, renderer, "tokens")
+        except DataError:
+            left_out += 1
+    if rows and left_out == len(rows):
+        problems.append(
+            f"No row of train.regularise.replay.path fits within {renderer.max_tokens} tokens: raise train.max_tokens, or take another file."
+        )
+    elif left_out:
+        warnings.append(f"{left_out} of {len(rows)} rows to replay are longer than {renderer.max_tokens} tokens: they will be left out.")
 
 
 def _check_leaks(sides: Mapping[str, Sequence[Row]], problems: list[str]) -> None:

@@ -6,7 +6,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from tunesmith.chat.render import Renderer
 from tunesmith.core.errors import DataError, DivergedError, RecipeError, TunesmithError
 from tunesmith.core.files import make_folder, read_json, write_json, write_text
 from tunesmith.core.hashing import digest_folder
-from tunesmith.core.progress import Listener, Said
+from tunesmith.core.progress import Listener, Said, silent
 from tunesmith.core.rows import Row
 from tunesmith.data.checks import labels_of
 from tunesmith.data.config import Task
@@ -29,7 +29,8 @@ from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import ArtefactRecord, Edge, MetricRecord, Status, now
 from tunesmith.models.load import Base, lasting_path, load_base
 from tunesmith.models.package import Bundle, load_bundle, load_model, save_model
-from tunesmith.pipeline.datasets import data_report, general_rows, groups_of, other_content, prepared_dataset, record_dataset
+from tunesmith.pipeline.data_report import data_report
+from tunesmith.pipeline.datasets import general_rows, groups_of, other_content, prepared_dataset, record_dataset
 from tunesmith.pipeline.decisions import cores_here
 from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, systems_of
 from tunesmith.pipeline.material import Material
@@ -40,7 +41,7 @@ from tunesmith.pipeline.workspace import Stages, Workspace, library_versions, li
 from tunesmith.recipe import Recipe, check_agreement, dump_recipe, head_of
 from tunesmith.report.card import write_card
 
-TRAIN_VERSION = 1
+TRAIN_VERSION = 2
 BASELINES_VERSION = 4
 OPENINGS_BEFORE_WARNING = 10
 
@@ -53,6 +54,13 @@ class Bench:
     workspace: Workspace
     dataset: Dataset
     base_hash: str
+    listen: Listener = silent
+
+    @cached_property
+    def replay(self) -> tuple[list[Row], str]:
+        """General rows to mix in while training, none of them held out, and their task."""
+        held_out = [row for name, side in self.sides.items() if name != "train" for row in side]
+        return general_rows(self.recipe, self.workspace, self.listen, held_out)
 
     def fresh_base(self) -> Base:
         """The base as it was pretrained; training changes the one it is given."""
@@ -79,7 +87,7 @@ class Bench:
         return Renderer(self.base.tokenizer, max_tokens=most, label_texts=texts, new_tokens=self.recipe.base.new_tokens)
 
     @property
-    def sides(self) -> dict[str, list[Row]]:
+    def sides(self) -> Mapping[str, Sequence[Row]]:
         """The rows of each side."""
         return self.dataset.sides
 
@@ -110,7 +118,16 @@ class Bench:
         """Preflight over all rows."""
         check_agreement(self.recipe, self.dataset.task, judged=self.judged_alone)
         measure = self.metrics[0]
-        found = preflight(self.sides, self.renderer, self.recipe, self.dataset.task, self.labels, self.base.context, self.base.vocabulary)
+        found = preflight(
+            self.sides,
+            self.renderer,
+            self.recipe,
+            self.dataset.task,
+            self.labels,
+            self.base.context,
+            self.base.vocabulary,
+            replay=self.replay[0],
+        )
         found.facts["decided_by"] = measure
         found.notes.extend(self.dataset.notes)
         return found
@@ -119,7 +136,7 @@ class Bench:
 def bench_of(recipe: Recipe, workspace: Workspace, listen: Listener, base_hash: str) -> Bench:
     """Prepare the data, or take what was prepared before."""
     dataset, _ = prepared_dataset(recipe, workspace, listen)
-    return Bench(recipe, workspace, dataset, base_hash)
+    return Bench(recipe, workspace, dataset, base_hash, listen)
 
 
 @dataclass
@@ -205,14 +222,13 @@ class Execution:
             "label_words": recipe.data.label_words,
             "others": other_content(recipe),
             "again": self.again,
+            "metric": bench.metrics[0],  # the checkpoint is chosen by it
         }
 
         def make(out: Path) -> None:
             run_folder = make_folder(self.folder / "training")
             base = bench.fresh_base()
-            replay, replay_task = general_rows(
-                recipe, self.workspace, self.listen, [row for name, side in bench.sides.items() if name != "train" for row in side]
-            )
+            replay, replay_task = bench.replay
             material = Material(
                 bench.sides["train"],
                 bench.sides["select"],

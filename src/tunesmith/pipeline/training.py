@@ -19,17 +19,18 @@ from tunesmith.models.dropout import set_dropout
 from tunesmith.models.heads import Headed
 from tunesmith.models.load import Base, count_parameters
 from tunesmith.models.methods import adapt
+from tunesmith.pipeline.counts import learning_at_least, refuse_useless_rank, refuse_what_cant_fit
 from tunesmith.pipeline.decisions import Decisions, decide, device_here, not_reproducible, settled
 from tunesmith.pipeline.extras import Outfit, compile_layers, pays_to_compile
 from tunesmith.pipeline.material import Material, class_weights, make_examples, reference_examples, replay_examples
-from tunesmith.pipeline.memory import memory_kills, memory_limit, need_of, refuse_without_memory
+from tunesmith.pipeline.memory import memory_kills, memory_limit
 from tunesmith.pipeline.trackers import Trackers, flat_settings
 from tunesmith.pipeline.workspace import append_line
 from tunesmith.recipe import Recipe
 from tunesmith.train.batches import Feed
 from tunesmith.train.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from tunesmith.train.finder import find_rate
-from tunesmith.train.loop import EvaluationReport, StepReport, evaluation_steps, next_step, train, validation_loss
+from tunesmith.train.loop import EvaluationReport, StepReport, evaluation_steps, next_step, train, validation
 from tunesmith.train.machine import memory_now_mib, memory_peak_mib, peak_flops
 from tunesmith.train.objectives import objective
 from tunesmith.train.optimizers import build_optimizers
@@ -92,6 +93,8 @@ class TrainingRun:
     def _fresh_state(self, material: Material) -> TrainState:
         recipe, decisions = self.recipe, self.decisions
         parameters, _ = count_parameters(self.base.model)
+        refuse_useless_rank(self.base.model, decisions.method, recipe.method)
+        self._refuse_without_memory(learning_at_least(self.base.model, decisions.method, recipe.method))
         self.outfit.before_adapting()
         model = adapt(
             self.base.model,
@@ -101,7 +104,7 @@ class TrainingRun:
             seed=derive_seed(recipe.seed, "adapt"),
             new_ids=self.base.new_ids,
         )
-        self._refuse_without_memory(model, parameters)
+        self._refuse_without_memory(count_parameters(model)[1])
         if isinstance(model, Headed) and model.kind == "regression":
             model.head.measure([item.target for item in self.train_examples])
         if not set_dropout(model, recipe.train.dropout) and recipe.train.dropout > 0:
@@ -123,22 +126,12 @@ class TrainingRun:
             extras=self.outfit.extras(model),
         )
 
-    def _refuse_without_memory(self, model: nn.Module, parameters: int) -> None:
+    def _refuse_without_memory(self, learning: int) -> None:
         """On CPU the kernel kills without a word: what can't fit is refused before the first step."""
         if self.device.type != "cpu":
             return
-        config: Any = self.base.model.config.get_text_config()
-        need = need_of(
-            parameters=parameters,
-            trainable=count_parameters(model)[1],
-            optimizer=self.recipe.train.optimizer,
-            weight_bytes=next(self.base.model.parameters()).element_size(),
-            tokens=self.recipe.train.token_budget,
-            width=config.hidden_size,
-            layers=config.num_hidden_layers,
-            checkpointing=self.recipe.train.gradient_checkpointing,
-        )
-        refuse_without_memory(need, memory_limit(), budget=self.recipe.train.token_budget)
+        copies = self.outfit.copies(learning)
+        refuse_what_cant_fit(self.base.model, self.recipe, self.decisions.method, learning, copies, memory_limit())
 
     def _settle_by_measurement(self) -> None:
         """What only a few steps can tell: the rate, where it is to be found, and whether compiling pays. The state is left as new."""
@@ -160,9 +153,13 @@ class TrainingRun:
         )
 
     def _found_rate(self, usual: float) -> float:
-        """The rate found by a sweep over the training rows; the usual one where the sweep says nothing."""
+        """The rate found by a sweep over the training rows; the usual one where the sweep says nothing.
+
+        Layers that wait to be unfrozen wait on: the sweep is of what learns from the first step.
+        """
         number = 0
-        schedule = self.state.schedule
+        schedule, unfreezing = self.state.schedule, self.state.extras.unfreezing
+        self.state.extras.unfreezing = None
         self.state.schedule = schedule_of(self.recipe.train.model_copy(update={"schedule": "constant", "warmup": 0.0}), self.feed.steps)
 
         def loss_at(rate: float) -> float:
@@ -179,7 +176,7 @@ class TrainingRun:
         started = time.monotonic()
         curve = find_rate(loss_at, low=usual / 100, high=usual * 100)
         self.listen(Ended("find rate", time.monotonic() - started))
-        self.state.schedule = schedule
+        self.state.schedule, self.state.extras.unfreezing = schedule, unfreezing
         found = curve.suggestion
         write_json(self.folder / "rates.json", asdict(curve) | {"suggestion": found})
         if found is None:
@@ -207,6 +204,7 @@ class TrainingRun:
                 except DivergedError as error:
                     self._go_back(error)
                     self._watch()
+                    self.trackers.go_back(self.state.step, self.watch.history())
         finally:
             self.trackers.close()
         self.peak_mib = memory_peak_mib(self.device)
@@ -231,25 +229,36 @@ class TrainingRun:
         self.state.extras.mean = None  # already settled
         for amount in AMOUNTS:
             self.state.set_weights(interpolated(tuned, self.outfit.start, amount))
-            losses[amount] = validation_loss(self.state, self.select_examples, self.objective, layout=self.feed.layout)
+            losses[amount] = validation(self.state, self.select_examples, self.objective, layout=self.feed.layout).loss
         best = min(AMOUNTS, key=lambda amount: (losses[amount], -amount))
         self.state.set_weights(interpolated(tuned, self.outfit.start, best))
         self.listen(Said(f"Kept weights {best:.0%} of the way from the base to the tuned ones: lowest loss on the select rows."))
         return best
 
+    def _valued(self, value: float | None) -> dict[str, float]:
+        """A value of the deciding measure under the name that trackers show it by."""
+        measure = self.state.extras.measure
+        return {} if measure is None or value is None else {f"validation_{measure.name}": value}
+
     def _drive(self) -> None:
+        measure = self.state.extras.measure
         for report in train(self.state, self.feed, self.select_examples, self.objective):
             if isinstance(report, EvaluationReport):
                 if report.best:  # before the anchor: a run killed between the two evaluates again, and saves both
                     save_checkpoint(self.state, self.folder / "best")
                 save_checkpoint(self.state, self.folder / "anchor")
                 begins = self.watch.heard_evaluation(
-                    report.step, report.loss, report.seconds, stopped=self.state.progress.stopped is not None
+                    report.step,
+                    report.loss,
+                    report.seconds,
+                    stopped=self.state.progress.stopped is not None,
+                    kept_step=self.state.progress.best_step,
                 )
                 if begins:
                     self.listen(Said(begins, warning=True))
-                self.trackers.log(report.step, {"validation_loss": report.loss})
-                self.listen(Advanced("train", report.step, f"validation loss {report.loss:.3f}", self.watch.seconds_left()))
+                self.trackers.log(report.step, {"validation_loss": report.loss} | self._valued(report.value))
+                shown = "" if report.value is None or measure is None else f", {measure.title} {measure.shown(report.value)}"
+                self.listen(Advanced("train", report.step, f"validation loss {report.loss:.3f}{shown}", self.watch.seconds_left()))
             else:
                 self._log(report)
                 self.watch.heard_step(asdict(report))
@@ -273,6 +282,8 @@ class TrainingRun:
         self.trackers = Trackers.open(
             self.recipe.train.track, self.folder, self.folder.parent.name, flat_settings(self.recipe), listen=self.listen
         )
+        if self.state.progress.restarts:  # killed, perhaps, before they were told that it went back
+            self.trackers.go_back(self.state.step, self.watch.history())
         for step, values in self.watch.history():
             self.trackers.log(step, values)
 
@@ -364,7 +375,7 @@ _HEADS = {
 def training_report(run: TrainingRun) -> dict[str, Any]:
     """The `training` piece of report.json."""
     progress = run.state.progress
-    steps = read_steps(run.folder)
+    steps, values = read_steps(run.folder), dict(progress.values)
     parameters, trainable = count_parameters(run.state.model)
     last = f"all {run.feed.steps} steps taken, keeping step {progress.best_step}"
     return {
@@ -388,7 +399,8 @@ def training_report(run: TrainingRun) -> dict[str, Any]:
             }
             for item in steps
         ],
-        "validation": [{"step": step, "loss": loss} for step, loss in progress.validation],
+        "validation": [{"step": step, "loss": loss, "value": values.get(step)} for step, loss in progress.validation],
+        "chosen_by": run.state.extras.measure.name if run.state.extras.measure is not None else "loss",
         "chosen_step": progress.best_step if progress.validation else progress.step,
         "stopped": progress.stopped or last,
         "tokens_in_rows": sum(item["rows_tokens"] for item in steps),

@@ -61,7 +61,8 @@ class Recipe(Section):
         Of a path only the last part counts: where files lie is not what a round is, and what they hold is hashed
         apart, by the pipeline.
         """
-        canonical = self.model_dump(mode="json", exclude={"train": {"track"}})  # who watches a round is not what it is
+        apart: Any = {"train": {"track"}, "data": {"anonymise": {"map"}}}  # who watches a round is not what it is, nor what undoes it
+        canonical = self.model_dump(mode="json", exclude=apart)
         for section, name in (*(("data", name) for name in _DATA_PATHS), ("base", "path")):
             path = canonical[section][name]
             canonical[section][name] = PurePath(path).name if path is not None else None
@@ -80,7 +81,10 @@ def resolved(recipe: Recipe, folder: Path) -> Recipe:
     `sample` and `embedded` are names, not paths. `base.path` may be a hub id: it is taken for a folder only where it
     begins with `.` or `~`, or where such a folder is there.
     """
-    data = {name: _from(folder, path) for name in _DATA_PATHS if (path := getattr(recipe.data, name)) not in (None, "sample")}
+    data: dict[str, Any] = {
+        name: _from(folder, path) for name in _DATA_PATHS if (path := getattr(recipe.data, name)) not in (None, "sample")
+    }
+    data |= _stages_resolved(recipe.data, folder)
     base, teacher, replay = recipe.base.path, recipe.objective.teacher, recipe.train.regularise.replay
     update: dict[str, Any] = {"data": recipe.data.model_copy(update=data)}
     if _is_local(base, folder):
@@ -91,6 +95,24 @@ def resolved(recipe: Recipe, folder: Path) -> Recipe:
         found = replay.model_copy(update={"path": _from(folder, replay.path)})
         update["train"] = recipe.train.model_copy(update={"regularise": recipe.train.regularise.model_copy(update={"replay": found})})
     return recipe.model_copy(update=update)
+
+
+def _stages_resolved(data: DataConfig, folder: Path) -> dict[str, Any]:
+    """The stages of `data` that name files of their own, with these taken from a folder."""
+    found: dict[str, Any] = {}
+    if data.relabel.review is not None:
+        found["relabel"] = data.relabel.model_copy(update={"review": _from(folder, data.relabel.review)})
+    if data.coverage.production is not None:
+        found["coverage"] = data.coverage.model_copy(update={"production": _from(folder, data.coverage.production)})
+    if data.contamination.paths:
+        paths = tuple(_from(folder, path) for path in data.contamination.paths)
+        found["contamination"] = data.contamination.model_copy(update={"paths": paths})
+    if data.anonymise is not None:
+        named = {
+            name: folder / path.expanduser() for name in ("model", "map", "key") if (path := getattr(data.anonymise, name)) is not None
+        }
+        found["anonymise"] = data.anonymise.model_copy(update=named)
+    return found
 
 
 def _is_local(base: str, folder: Path) -> bool:

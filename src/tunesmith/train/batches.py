@@ -124,20 +124,21 @@ class Feed:
     layout: Layout
     """`tree` where prompts may be shared: the model takes it, and nothing random depends on the row."""
     replay: Sequence[Example] = ()
-    """General rows, of which each step takes a share."""
+    """General rows, mixed in so that they are their share of all rows."""
 
     @property
-    def rows_replayed(self) -> int:
-        """General rows in a step."""
-        if not self.replay:
-            return 0
-        share = self.config.regularise.replay.share or 0.1
-        return max(1, round(share * self.config.batch_rows))
+    def _share(self) -> float:
+        """Of the rows, those that are general ones."""
+        return (self.config.regularise.replay.share or 0.1) if self.replay else 0.0
+
+    def replayed_before(self, number: int) -> int:
+        """General rows in the steps before step `number`, so many that they are their share of all rows, to within a row."""
+        return math.floor((number - 1) * self.own_rows * self._share / (1 - self._share) + 1e-9)
 
     @property
     def own_rows(self) -> int:
         """Rows of the task in a step."""
-        return max(1, self.config.batch_rows - self.rows_replayed)
+        return max(1, self.config.batch_rows - round(self._share * self.config.batch_rows))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -158,11 +159,12 @@ class Feed:
         return chosen + self._replayed(number)
 
     def _replayed(self, number: int) -> list[Example]:
-        rounds, place = divmod((number - 1) * self.rows_replayed, max(1, len(self.replay)))
+        wanted = self.replayed_before(number + 1) - self.replayed_before(number)
+        rounds, place = divmod(self.replayed_before(number), max(1, len(self.replay)))
         chosen: list[Example] = []
-        while len(chosen) < self.rows_replayed:
+        while len(chosen) < wanted:
             order = np.random.default_rng(derive_seed(self.seed, "replay", rounds)).permutation(len(self.replay))
-            chosen += [self.replay[i] for i in order[place : place + self.rows_replayed - len(chosen)]]
+            chosen += [self.replay[i] for i in order[place : place + wanted - len(chosen)]]
             rounds, place = rounds + 1, 0
         return chosen
 

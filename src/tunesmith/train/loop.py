@@ -12,7 +12,9 @@ from torch.nn.utils import clip_grad_norm_
 
 from tunesmith.core.errors import DivergedError, MachineError
 from tunesmith.models.forward import log_probabilities
+from tunesmith.score.prediction import Prediction
 from tunesmith.train.batches import Batch, Example, Feed, batches_of, lay_out
+from tunesmith.train.choosing import answers
 from tunesmith.train.objectives import Objective
 from tunesmith.train.objectives.kto import kto_baseline
 from tunesmith.train.reading import read, weight_of
@@ -48,12 +50,15 @@ class StepReport:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
-    """Validation loss after a step."""
+    """Validation after a step."""
 
     step: int
     loss: float
     best: bool
+    """Whether this is the step to keep, of those so far."""
     seconds: float = 0.0
+    value: float | None = None
+    """Of the measure that decides which step is kept; None where the loss does."""
 
 
 Report = StepReport | EvaluationReport
@@ -124,11 +129,22 @@ def _baseline(state: TrainState, group: Sequence[Batch], objective: Objective) -
     return kto_baseline(found, state.tensor([member.contrast_reference for member in members], torch.float32))
 
 
-def validation_loss(state: TrainState, examples: Sequence[Example], objective: Objective, *, layout: Layout) -> float:
-    """Mean loss over examples, without dropout; the random state is left as it was."""
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a validation pass says."""
+
+    loss: float
+    """Mean over the examples' weight; nan of none."""
+    value: float | None = None
+    """Of `state.extras.measure`; None where there is none."""
+
+
+def validation(state: TrainState, examples: Sequence[Example], objective: Objective, *, layout: Layout) -> Validation:
+    """Loss, and measure where one is asked for, over examples, without dropout; the random state is left as it was."""
     if not examples:
-        return math.nan
+        return Validation(math.nan)
     total, weight = 0.0, 0.0
+    measure, answered = state.extras.measure, list[Prediction]()
     ordered = sorted(examples, key=lambda item: item.sequence.ids)
     rows = max(64, state.config.batch_rows)
     with state.judged():
@@ -136,9 +152,11 @@ def validation_loss(state: TrainState, examples: Sequence[Example], objective: O
             group = lay_out(ordered[start : start + rows], state.config, layout=layout, halvings=state.progress.halvings)
             baseline = _baseline(state, group, objective)
             for batch in group:
-                total += objective(read(state, batch, objective, baseline).inputs).total.item()
+                inputs = read(state, batch, objective, baseline).inputs
+                total += objective(inputs).total.item()
                 weight += weight_of(batch, objective)
-    return total / weight if weight else math.nan
+                answered += answers(inputs, batch.row_ids) if measure is not None else ()
+    return Validation(total / weight if weight else math.nan, measure.of(answered) if measure is not None and answered else None)
 
 
 def evaluation_steps(feed: Feed) -> frozenset[int]:
@@ -180,10 +198,10 @@ def next_step(state: TrainState, feed: Feed, objective: Objective) -> StepReport
     )
 
 
-def train(state: TrainState, feed: Feed, validation: Sequence[Example], objective: Objective) -> Iterator[Report]:
+def train(state: TrainState, feed: Feed, examples: Sequence[Example], objective: Objective) -> Iterator[Report]:
     """Take the steps that are left, reporting each, until the last or until `state.progress.stopped` says why.
 
-    A driver may save after any report: a run continued from there ends in the same weights.
+    A driver may save after any report: a run continued from there ends in the same weights. `examples`: validation's.
 
     Raises:
         DivergedError: a step would leave the finite numbers, or has: the validation loss after it is not finite.
@@ -193,12 +211,13 @@ def train(state: TrainState, feed: Feed, validation: Sequence[Example], objectiv
     state.model.train()
     while True:
         seen = state.progress.validation
-        if validation and state.step in checks and (not seen or seen[-1][0] != state.step):
+        if examples and state.step in checks and (not seen or seen[-1][0] != state.step):
             started = time.perf_counter()
-            loss = within_memory(state, lambda: validation_loss(state, validation, objective, layout=feed.layout), "Validation")
-            if not math.isfinite(loss):
-                raise DivergedError(step=state.step, loss=loss, grad_norm=math.nan)
-            yield EvaluationReport(state.step, loss, state.observe(loss), time.perf_counter() - started)
+            found = within_memory(state, lambda: validation(state, examples, objective, layout=feed.layout), "Validation")
+            if not math.isfinite(found.loss):
+                raise DivergedError(step=state.step, loss=found.loss, grad_norm=math.nan)
+            best = state.observe(found.loss, found.value)
+            yield EvaluationReport(state.step, found.loss, best, time.perf_counter() - started, found.value)
         if state.step >= feed.steps or state.progress.stopped is not None:
             return
         yield next_step(state, feed, objective)

@@ -15,6 +15,7 @@ from tunesmith.core.errors import MachineError
 from tunesmith.models.forward import PassTensors, Reader, hidden_states, read_tokens, rows_of, to_tensors
 from tunesmith.models.heads import Headed
 from tunesmith.models.trunk import TrunkCache, states_from
+from tunesmith.score.measures import Measure
 from tunesmith.train.batches import Batch
 from tunesmith.train.config import TrainConfig
 from tunesmith.train.flops import ModelShape, flops_of_step, shape_of
@@ -36,10 +37,15 @@ class Progress:
     """Lowered after each divergence."""
     restarts: int = 0
     best_loss: float | None = None
+    """The lowest so far, where `minimum_gain` is counted."""
     best_step: int = 0
+    """The step whose weights are kept."""
     stale: int = 0
-    """Evaluations in a row without a lower validation loss."""
+    """Evaluations in a row without a lower validation loss, nor a better value where one decides."""
     validation: list[tuple[int, float]] = field(default_factory=list)
+    """(step, loss)."""
+    values: list[tuple[int, float]] = field(default_factory=list)
+    """(step, value) of the measure that decides which step is kept; empty where the loss does."""
     stopped: str | None = None
     """Why the run ended before its last step, in words."""
     level: int = 0
@@ -58,6 +64,8 @@ class Extras:
     pull: L2SP | None = None
     noise: EmbeddingNoise | None = None
     unfreezing: Unfreezing | None = None
+    measure: Measure | None = None
+    """Decides which step is kept; None: the validation loss does."""
     make_trunk: Callable[[], TrunkCache | None] | None = None
     """Computes the frozen layers' states for the layers that are frozen now; None: they run in every step."""
 
@@ -211,26 +219,43 @@ class TrainState:
         finally:
             self.model.train(was_training)
 
-    def observe(self, loss: float) -> bool:
-        """Take note of a validation loss; True where it is the best so far.
+    def observe(self, loss: float, value: float | None = None) -> bool:
+        """Take note of a validation loss, and of the deciding measure's value where there is one; True where the step is the best so far.
 
-        Where layers wait to be unfrozen when validation stalls, the next join instead of patience running on. Sets
+        The value decides, and the loss between equals; without a value the loss does. Patience runs on only where neither
+        gets better: a measure that stands still while the loss falls, or rises beside it, is no reason to stop. Where
+        layers wait to be unfrozen when validation stalls, the next join instead of patience running on. Sets
         `progress.stopped` when patience is at its end.
         """
         progress, stopping = self.progress, self.config.early_stopping
         progress.validation.append((self.step, loss))
-        better = progress.best_loss is None or loss < progress.best_loss - stopping.minimum_gain
+        lower = progress.best_loss is None or loss < progress.best_loss - stopping.minimum_gain
+        better = lower if value is None else self._leads(loss, value)
+        if value is not None:
+            progress.values.append((self.step, value))
+        if lower:
+            progress.best_loss = loss
         if better:
-            progress.best_loss, progress.best_step, progress.stale = loss, self.step, 0
-        else:
-            progress.stale += 1
+            progress.best_step = self.step
+        progress.stale = 0 if lower or better else progress.stale + 1
         unfreezing = self.extras.unfreezing
-        if not better and unfreezing is not None and unfreezing.when_stalled and progress.level < unfreezing.last:
+        if not lower and unfreezing is not None and unfreezing.when_stalled and progress.level < unfreezing.last:
             progress.stale = 0
             self._reach(progress.level + 1)
         if stopping.patience is not None and progress.stale >= stopping.patience:
-            progress.stopped = f"validation loss had not fallen for {progress.stale} evaluations: stopped at step {self.step}, keeping step {progress.best_step}"
+            measure = self.extras.measure if value is not None else None
+            course = "validation loss had not fallen" + (f", nor {measure.title} improved," if measure is not None else "")
+            progress.stopped = f"{course} for {progress.stale} evaluations: stopped at step {self.step}, keeping step {progress.best_step}"
         return better
+
+    def _leads(self, loss: float, value: float) -> bool:
+        """Whether a value is better than that of the step kept so far, or as good at a lower loss."""
+        kept, measure = self.progress.best_step, self.extras.measure
+        earlier = dict(self.progress.values).get(kept)
+        if earlier is None:
+            return True
+        sign = 1 if measure is None or measure.higher_is_better else -1
+        return (sign * value, -loss) > (sign * earlier, -dict(self.progress.validation)[kept])
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor a continued run needs: weights, optimiser moments, mean weights, random state."""
@@ -270,7 +295,8 @@ class TrainState:
         if self.extras.mean is not None:
             self.extras.mean.restore(tensors)
         values = dict(progress)
-        values["validation"] = [(int(step), float(loss)) for step, loss in values["validation"]]
+        for name, pairs in (("validation", values["validation"]), ("values", values.get("values", ()))):
+            values[name] = [(int(step), float(number)) for step, number in pairs]
         self.progress = Progress(**values)
         self.forget_gradients()
         self.open_level()

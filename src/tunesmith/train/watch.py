@@ -185,10 +185,12 @@ class Watch:
         """Take note of a step, as logged."""
         self.steps.append(step)
 
-    def heard_evaluation(self, step: int, loss: float, seconds: float = 0.0, *, stopped: bool = False) -> str | None:
+    def heard_evaluation(
+        self, step: int, loss: float, seconds: float = 0.0, *, stopped: bool = False, kept_step: int | None = None
+    ) -> str | None:
         """Take note of an evaluation; the sentence with which overfitting begins, where it does.
 
-        Where the run stops now, that is left to `ending`.
+        Where the run stops now, that is left to `ending`. `kept_step`: the best so far, where not the loss decides which is.
         """
         before = standing(self.validation, self.losses)
         self.validation.append((step, loss))
@@ -198,7 +200,7 @@ class Watch:
         begins = now is not None and now.kind == "overfitting" and (before is None or before.kind != "overfitting")
         if now is None or not begins or stopped:
             return None
-        return f"{now.course}: the model begins to overfit. The best step so far is {now.lowest_step}."
+        return f"{now.course}: the model begins to overfit. The best step so far is {now.lowest_step if kept_step is None else kept_step}."
 
     def seconds_left(self) -> float | None:
         """Until the last step, evaluations included, at the median pace of the recent ones; None before three steps.

@@ -196,8 +196,21 @@ def test_progress_is_told(files: ModuleType, tmp_path: Path) -> None:
     heard: list[Event] = []
     prepare(DataConfig(path=str(files.jsonl(tmp_path / "rows.jsonl", files.labelled(1200)))), 0, heard.append)
     started = [event.work for event in heard if isinstance(event, Started)]
-    assert started == [event.work for event in heard if isinstance(event, Ended)] == ["read", "normalise", "fill", "dedup", "split"]
-    assert Advanced("normalise", 1000) in heard
+    assert (
+        started
+        == [event.work for event in heard if isinstance(event, Ended)]
+        == [
+            "read",
+            "clean",
+            "near-duplicates",
+            "split",
+            "dedup",
+            "relabel",
+            "write",
+            "audit",
+        ]
+    )
+    assert Advanced("read", 1200) in heard
     assert any(isinstance(event, Said) and "text/label" in event.text for event in heard)
 
 

@@ -2,12 +2,15 @@
 
 from collections import Counter, defaultdict
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.core.rows import Dropped, Message, Row
-from tunesmith.data.split import SIDES, assign, rows_needed, shares_of, split
+from tunesmith.core.rows import Message, Row
+from tunesmith.data.fold import keys_of, row_key
+from tunesmith.data.split import SIDES, TORN_NEAR, TORN_TEXT, Near, assign, crossing, rows_needed, shares_of, split
+from tunesmith.data.table import Table
 
 SHARES = shares_of(0.15, 0.15)
 
@@ -16,8 +19,14 @@ def row(number: int, text: str, label: str = "", customer: object = None) -> Row
     return Row(id=str(number), prompt=(Message("user", text),), answer=label, fields={"customer": customer})
 
 
+def placed(rows: list[Row], seed: int = 0, by: str | None = None, near: Near | None = None) -> np.ndarray:
+    table = Table(by, stratified=True)
+    table.add(rows, [keys_of(row) for row in rows], range(len(rows)), [row_key(row) for row in rows], 0)
+    return assign(table.columns(), np.ones(len(rows), bool), SHARES, seed, near)
+
+
 def sides(rows: list[Row], seed: int = 0, by: str | None = None) -> list[str | None]:
-    return list(assign(rows, SHARES, seed, by=by, stratified=True))
+    return [list(SHARES)[place] if place >= 0 else None for place in placed(rows, seed, by)]
 
 
 Rows = st.lists(st.tuples(st.integers(0, 60), st.sampled_from("aaabbc"), st.integers(0, 12) | st.none()), max_size=150)
@@ -111,9 +120,55 @@ def test_a_text_of_two_groups_on_two_sides_is_dropped_where_it_comes_later() -> 
     bridge = row(40, f"text {on_train}", "a", customer=on_test)
     again = sides([*rows, bridge], by="customer")
     assert again == [*found, None]
-    outcomes = list(split([*rows, bridge], dict(zip(map(str, range(41)), again, strict=True))))
-    assert isinstance(outcomes[40], Dropped)
-    assert sum(isinstance(outcome, Dropped) for outcome in outcomes) == 1
+    decision = split(placed([*rows, bridge], by="customer"))
+    assert decision.codes_N.tolist() == [0] * 40 + [1]
+
+
+def pairs(*found: tuple[int, int], count: int) -> Near:
+    return Near.of_pairs(np.array([one for one, _ in found], np.int64), np.array([other for _, other in found], np.int64), count)
+
+
+def test_a_row_goes_where_the_one_it_resembles_went() -> None:
+    rows = [row(number, f"text {number}", "a") for number in range(200)]
+    near = pairs(*((number, number + 100) for number in range(100)), count=200)
+    found = placed(rows, near=near)
+    assert (found[:100] == found[100:]).all()
+    assert crossing(near, found) == 0
+    assert crossing(near, placed(rows)) > 20
+    assert Counter(found.tolist())[0] == pytest.approx(140, abs=16)
+
+
+def test_a_row_that_resembles_rows_on_two_sides_is_dropped() -> None:
+    rows = [row(number, f"text {number}", "a") for number in range(41)]
+    alone = placed(rows[:40])
+    near = pairs((int(np.flatnonzero(alone == 0)[0]), 40), (int(np.flatnonzero(alone == 3)[0]), 40), count=41)
+    found = placed(rows, near=near)
+    assert found[:40].tolist() == alone.tolist()
+    assert found[40] == TORN_NEAR
+    assert split(found).codes_N[40] == 2
+    assert crossing(near, found) == 0
+    assert TORN_TEXT not in found
+
+
+def test_a_chain_through_the_whole_set_is_how_it_is_written() -> None:
+    rows = [row(number, f"text {number}", "a") for number in range(1000)]
+    near = pairs(*((number, number + 1) for number in range(999)), count=1000)
+    found = placed(rows, near=near)
+    assert (found >= 0).all()
+    assert set(Counter(found.tolist())) == {0, 1, 2, 3}
+    assert Counter(found.tolist())[3] == pytest.approx(150, abs=60)
+    assert 10 < crossing(near, found) < 60  # it goes in pieces of twenty rows, then of a twentieth of those met
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=40), st.integers(0, 3))
+def test_near_duplicates_in_small_chains_never_cross_and_appending_moves_none(drawn: list[tuple[int, int]], seed: int) -> None:
+    rows = [row(number, f"text {number}", "ab"[number % 2]) for number in range(240)]
+    near = pairs(*{(min(pair), max(pair)) for pair in drawn if pair[0] != pair[1]}, count=240)
+    found = placed(rows, seed, near=near)
+    if Counter(found.tolist())[TORN_NEAR] == 0 and len(drawn) < 19:
+        assert crossing(near, found) == 0
+    few = pairs(*{(min(pair), max(pair)) for pair in drawn if pair[0] != pair[1]}, count=170)
+    assert placed(rows[:170], seed, near=few).tolist() == found[:170].tolist()
 
 
 def test_shares_of_what_was_supplied_are_not_divided_off() -> None:

@@ -7,19 +7,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.core.errors import DataError, RecipeError, TunesmithError
-from tunesmith.core.hashing import digest
 from tunesmith.core.rows import Message, Row
-from tunesmith.data.config import DataConfig, DedupConfig, NormaliseConfig, Task
-from tunesmith.data.dataset import Dataset, read_dataset, write_dataset
-from tunesmith.data.dedup import conflicting, dedup
+from tunesmith.data.config import DataConfig, NormaliseConfig, Task
+from tunesmith.data.dataset import Dataset, SideWriter, read_dataset, write_head
+from tunesmith.data.dedup import conflicting
 from tunesmith.data.normalise import normalise
 from tunesmith.data.prepare import prepare
-from tunesmith.data.split import Strata, assign
+from tunesmith.data.split import assign
+from tunesmith.data.strata import Strata
 from tunesmith.score.meanings import write_spans
 
 SHARES = {"train": 0.7, "select": 0.075, "calibrate": 0.075, "test": 0.15}
@@ -187,12 +188,12 @@ def test_nothing_new_is_guessed_of_what_was_known(files: ModuleType, tmp_path: P
     assert (found.format, found.task.value) == (form, task)
 
 
-def test_the_ids_and_hashes_of_plain_rows_are_what_they_always_were(files: ModuleType, tmp_path: Path) -> None:
-    row = files.reading(files.jsonl(tmp_path / "r.jsonl", [{"text": "t", "label": "a"}])).rows[0]
-    assert row.id == digest([[["user", "t"]], "a", None])[:16]
-    sides = {"train": [row], "select": [], "calibrate": [], "test": []}
-    dataset = Dataset(task=Task.CLASSIFY, format="text/label", mapping={}, labels={}, sides=sides, waterfall=[], notes=(), path="x")
-    assert dataset.side_hash("train") == digest([[row.id, [["user", "t"]], "a", None, {}]])
+def test_an_id_is_a_hash_of_what_the_row_says_and_of_nothing_else(files: ModuleType, tmp_path: Path) -> None:
+    row = files.reading(files.jsonl(tmp_path / "r.jsonl", [{"text": "t", "label": "a", "n": 1}])).rows[0]
+    again = files.reading(files.jsonl(tmp_path / "s.jsonl", [{"n": 2, "label": "a", "text": "t"}])).rows[0]
+    assert row.id == again.id == "327c22fef9ff4dae"
+    ranked = files.reading(files.jsonl(tmp_path / "t.jsonl", [{"text": "t", "labels": ["a"]}])).rows[0]
+    assert ranked.id != row.id
 
 
 # Weights
@@ -277,13 +278,15 @@ def test_labels_are_cleaned_with_their_answer() -> None:
 # Identity
 
 
-def test_repeats_are_the_same_in_what_they_ask_for() -> None:
+def test_repeats_are_the_same_in_what_they_ask_for(files: ModuleType) -> None:
     base = Row(id="1", prompt=(Message("user", "t"),), answer="none", tags=((0, 1, "x"),))
     rows = [base, replace(base, id="2"), replace(base, id="3", tags=()), replace(base, id="4", weight=2.0)]
-    assert [type(outcome).__name__ for outcome in dedup(rows, DedupConfig())] == ["Kept", "Dropped", "Kept", "Dropped"]
-    judged = [replace(base, id=str(n), tags=None, wanted=flag) for n, flag in enumerate((True, False))]
-    assert [type(outcome).__name__ for outcome in dedup(judged, DedupConfig())] == ["Kept", "Kept"]
-    assert conflicting([replace(judged[0], answer="a"), replace(judged[1], answer="b")]) == set()
+    pair = files.columns_of({"train": rows}).pair.tolist()
+    assert [pair.index(key) for key in pair] == [0, 0, 2, 0]
+    judged = [replace(base, id=str(n), tags=None, wanted=flag, answer=str(n)) for n, flag in enumerate((True, False))]
+    columns = files.columns_of({"train": judged})
+    assert len(set(columns.pair.tolist())) == 2
+    assert not conflicting(columns, np.ones(2, bool)).any()
 
 
 def test_a_dataset_keeps_everything_on_disk(tmp_path: Path) -> None:
@@ -299,39 +302,50 @@ def test_a_dataset_keeps_everything_on_disk(tmp_path: Path) -> None:
     ]
     sides = {"train": rows, "select": [], "calibrate": [], "test": rows[:2]}
     dataset = Dataset(task=Task.TAG, format="f", mapping={}, labels={}, sides=sides, waterfall=[], notes=(), path="x")
-    write_dataset(dataset, tmp_path / "set")
+    (tmp_path / "set").mkdir()
+    for side, held in sides.items():
+        writer = SideWriter(tmp_path / "set", side)
+        for row in held:
+            writer.add(row)
+        assert writer.close() == dataset.side_hash(side)
+    write_head(tmp_path / "set", dataset)
     again = read_dataset(tmp_path / "set")
     assert again.sides == sides and again.id == dataset.id
     for change in ({"labels": ("a",)}, {"weight": 2.0}):
-        other = replace(dataset, id="", sides=sides | {"train": [replace(rows[0], **change), *rows[1:]]})
+        other = replace(dataset, id="", hashes={}, sides=sides | {"train": [replace(rows[0], **change), *rows[1:]]})
         assert other.id != dataset.id
 
 
 # Sides
 
 
-def test_every_side_holds_its_share_of_rare_labels_and_of_numbers() -> None:
+def placed(files: ModuleType, rows: list[Row], seed: int) -> list[str]:
+    columns = files.columns_of({"train": rows}, stratified=True)
+    return [list(SHARES)[place] for place in assign(columns, np.ones(len(rows), bool), SHARES, seed)]
+
+
+def test_every_side_holds_its_share_of_rare_labels_and_of_numbers(files: ModuleType) -> None:
     rows = [
         Row(id=f"m{n}", prompt=(Message("user", f"m {n}"),), answer="x", labels=("common", "rare") if n % 25 == 0 else ("common",))
         for n in range(1000)
     ]
-    sides = list(assign(rows, SHARES, 0, by=None, stratified=True))
+    sides = placed(files, rows, 0)
     rare = Counter(side for side, row in zip(sides, rows, strict=True) if "rare" in (row.labels or ()))
     assert rare["test"] in (5, 6, 7) and rare["train"] in (26, 27, 28, 29, 30)
     numbers = [Row(id=f"v{n}", prompt=(Message("user", f"v {n}"),), answer="x", value=float(n * 7 % 1000)) for n in range(1000)]
-    sides = list(assign(numbers, SHARES, 0, by=None, stratified=True))
+    sides = placed(files, numbers, 0)
     low = Counter(side for side, row in zip(sides, numbers, strict=True) if (row.value or 0) < 100)
     assert 11 <= low["test"] <= 19
 
 
 @given(st.lists(st.one_of(st.floats(-5, 5), st.lists(st.sampled_from("abc"), unique=True, max_size=3).map(tuple)), min_size=2, max_size=40))
-def test_rows_that_are_appended_move_none(values: list[Any]) -> None:
+def test_rows_that_are_appended_move_none(files: ModuleType, values: list[Any]) -> None:
     rows = [
         Row(id=str(n), prompt=(Message("user", str(n)),), answer="x", **({"value": held} if isinstance(held, float) else {"labels": held}))
         for n, held in enumerate(values)
     ]
-    whole = list(assign(rows, SHARES, 1, by=None, stratified=True))
-    assert whole[: len(rows) // 2] == list(assign(rows[: len(rows) // 2], SHARES, 1, by=None, stratified=True))
+    whole = placed(files, rows, 1)
+    assert whole[: len(rows) // 2] == placed(files, rows[: len(rows) // 2], 1)
 
 
 def test_a_stratum_is_told_from_the_rows_before() -> None:
@@ -386,11 +400,11 @@ def test_real_sets(shared_data: Path) -> None:
 def test_every_real_span_still_says_what_it_said(shared_data: Path) -> None:
     import gzip
 
-    from tunesmith.data.normalise import _clean
+    from tunesmith.data.normalise import _clean, _steps
 
     raw = json.loads(gzip.decompress((shared_data / "pii_synth/synth_dataset_v2.json.gz").read_bytes()))
     values = {
-        (span["entity_type"], " ".join(_clean(span["entity_value"], NormaliseConfig(), {}).split()))
+        (span["entity_type"], " ".join(_clean(span["entity_value"], _steps(NormaliseConfig()), {}).split()))
         for item in raw
         for span in item["spans"]
     }

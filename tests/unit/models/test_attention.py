@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.models import attention
-from tunesmith.models.attention import cut, lay, layout_of, plan_tensor, tree_attention
+from tunesmith.models import attention, blocks
+from tunesmith.models.attention import layout_of, plan_tensor, tree_attention
+from tunesmith.models.blocks import Layout, cut, lay, lay_whole
 from tunesmith.models.flex import flexed
 from tunesmith.tree.plan import Sequence_, plan
 
@@ -29,43 +30,60 @@ def seen_by_rule(ends: torch.Tensor, depths: torch.Tensor, window: int) -> torch
     return seen & (depths[:, None] - depths[None] < window) if window else seen
 
 
+def seen_by(made: Layout, tokens: int) -> torch.Tensor:
+    """How often each pair is computed: [T, T]."""
+    seen = torch.zeros(tokens, tokens, dtype=torch.int64)
+    for block in made.causal:
+        here = slice(block.start, block.end)
+        seen[here, here] += torch.ones(block.end - block.start, block.end - block.start).tril().long()
+    for stack in made.stacks:
+        assert stack.seen.any(dim=2).all(), "a softmax over nothing"
+        for block, row in stack.real.nonzero().tolist():
+            seen[stack.queries[block, row]].index_add_(0, stack.keys[block], stack.seen[block, row].long())
+    return seen
+
+
 @settings(deadline=None)
 @given(ids=rows, window=st.sampled_from([0, 1, 3]), layout=st.sampled_from(["tree", "apart"]), price=st.sampled_from([0, 20, 10_000]))
 def test_blocks_hold_every_pair_once(ids: list[tuple[int, ...]], window: int, layout: Any, price: int) -> None:
     ends, depths = flat(ids, layout)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attention, "BLOCK_PAIRS", price)
-        blocks = cut(ends.tolist(), depths.tolist(), window)
-    made = lay(blocks, ends, depths, window)
-    seen = torch.zeros(len(ends), len(ends), dtype=torch.int64)
-    for block in made.causal:
-        here = slice(block.start, block.end)
-        seen[here, here] += torch.ones(block.end - block.start, block.end - block.start).tril().long()
-    for number, stack in enumerate(made.stacks):
-        count, size, keys = stack.shape
-        held = made.mask(number, torch.float32).view(count * size, keys) == 0
-        assert held.any(dim=1).all(), "a softmax over nothing"
-        for row in stack.real.tolist():
-            own = stack.keys.view(count, keys)[row // size]
-            seen[stack.queries[row]].index_add_(0, own, held[row].long())
-    assert [block.start for block in blocks] == [0, *(block.end for block in blocks[:-1])]
-    assert blocks[-1].end == len(ends)
-    assert (seen == seen_by_rule(ends, depths, window).long()).all()
+        patch.setattr(blocks, "BLOCK_PAIRS", price)
+        pieces = cut(ends.tolist(), depths.tolist(), window)
+    assert [piece.start for piece in pieces] == [0, *(piece.end for piece in pieces[:-1])]
+    assert pieces[-1].end == len(ends)
+    for made in (lay(pieces, ends, depths, window), lay_whole(ends, depths, window)):
+        assert (seen_by(made, len(ends)) == seen_by_rule(ends, depths, window).long()).all()
 
 
 def test_long_prompts_are_not_recomputed_against_each_branch() -> None:
     """Pairs computed stay near the pairs that exist, where a dense mask would compute them all."""
     prompt = tuple(range(100, 200))
     ends, depths = flat([(*prompt, *(1000 * number + place for place in range(50))) for number in range(16)])
-    blocks = cut(ends.tolist(), depths.tolist(), 0)
-    pairs = sum((b.end - b.start) * (sum(high - low for low, high in b.ancestors) + b.end - b.start) for b in blocks)
+    pairs = sum((b.end - b.start) * b.keys for b in cut(ends.tolist(), depths.tolist(), 0))
     assert pairs < 0.2 * len(ends) ** 2
     assert pairs < 2.1 * int(seen_by_rule(ends, depths, 0).sum())
 
 
-@settings(deadline=None, max_examples=30)
-@given(ids=rows, window=st.sampled_from([0, 2]), heads=st.sampled_from([(4, 4), (4, 2)]))
-def test_attention_and_its_gradient_equal_a_dense_mask(ids: list[tuple[int, ...]], window: int, heads: tuple[int, int]) -> None:
+@settings(deadline=None, max_examples=60)
+@given(
+    ids=rows,
+    window=st.sampled_from([0, 2]),
+    heads=st.sampled_from([(4, 4), (4, 2)]),
+    small=st.sampled_from([0, blocks.SMALL]),
+    kept=st.sampled_from([0, blocks.MOST_KEPT]),
+)
+def test_attention_and_its_gradient_equal_a_dense_mask(
+    ids: list[tuple[int, ...]], window: int, heads: tuple[int, int], small: int, kept: int
+) -> None:
+    """Whole or cut, by products or by the kernel."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attention, "SMALL", small)
+        patch.setattr(blocks, "MOST_KEPT", kept)
+        equals_a_dense_mask(ids, window, heads)
+
+
+def equals_a_dense_mask(ids: list[tuple[int, ...]], window: int, heads: tuple[int, int]) -> None:
     ends, depths = flat(ids)
     torch.manual_seed(len(ends))
     query, key, value = (

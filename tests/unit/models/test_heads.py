@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.models.config import BaseConfig, MethodConfig
-from tunesmith.models.forward import to_tensors
+from tunesmith.models.forward import row_states, to_tensors
 from tunesmith.models.heads import FILE, Head, Headed, load_head, save_head
 from tunesmith.models.load import count_parameters, load_base
 from tunesmith.models.methods import adapt
@@ -102,8 +102,9 @@ def test_rows_come_out_in_the_order_of_the_pass(tiny_base: Path, layout: Any) ->
     model: Headed = model_of(tiny_base, name="full", head="class").eval()
     rows = [Sequence_(ids, (0.0,) * len(ids)) for ids in ((5, 6, 7, 8), (5, 6), (9,))]
     (one,) = plan(rows, token_budget=1000, layout=layout)
+    tensors = to_tensors(one, torch.device("cpu"))
     found = torch.empty(3, 3)
-    found[torch.from_numpy(one.rows_R)] = model.label_logits(to_tensors(one, torch.device("cpu"))).detach()
+    found[torch.from_numpy(one.rows_R)] = model.head(row_states(model.trunk, tensors), tensors.lengths_R).detach()
     for row, expected in zip(rows, found, strict=True):
         hidden = model.trunk.model(input_ids=torch.tensor([row.ids])).last_hidden_state
         assert torch.allclose(model.head(hidden, torch.tensor([len(row.ids)]))[0], expected, atol=1e-6)

@@ -38,6 +38,10 @@ class Fake:
             raise ConnectionError("no answer\nsecond line")
         self.kept.append((step, dict(values)))
 
+    def go_back(self, step: int) -> None:
+        self.kept[:] = [(kept, values) for kept, values in self.kept if kept <= step]
+        self.held = {name: min(last, step) for name, last in self.held.items()}
+
     def close(self) -> None:
         type(self).closed += 1
 
@@ -116,6 +120,37 @@ def test_an_interrupt_is_not_swallowed() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         Trackers({"x": Interrupted()}, lambda event: None).log(1, {"loss": 1.0})
+
+
+def _back(run: Trackers) -> None:
+    """Steps 1 to 4 at a loss of 9, then back to step 2, and 3 to 5 at a loss of 1."""
+    for step in range(1, 5):
+        run.log(step, {"loss": 9.0})
+    run.go_back(2, [(step, {"loss": 9.0}) for step in (1, 2)])
+    for step in range(3, 6):
+        run.log(step, {"loss": 1.0})
+
+
+BACK = [(1, 9.0), (2, 9.0), (3, 1.0), (4, 1.0), (5, 1.0)]
+
+
+def test_abandoned_steps_are_taken_back(fake: type[Fake], tmp_path: Path) -> None:
+    said: list[Event] = []
+    _back(_open(tmp_path, said, "fake"))
+    assert [(step, values["loss"]) for step, values in fake.kept] == BACK
+    assert said == []
+
+
+def test_nothing_is_taken_back_where_nothing_came_after(fake: type[Fake], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Fake, step: int) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(Fake, "go_back", refuse)
+    said: list[Event] = []
+    run = _open(tmp_path, said, "fake")
+    run.log(1, {"loss": 9.0})
+    run.go_back(1, [(1, {"loss": 9.0})])
+    assert (said, [step for step, _ in fake.kept]) == ([], [1])
 
 
 def test_unknown_names_are_answered_with_near_ones() -> None:
@@ -226,6 +261,69 @@ def test_tensorboard_takes_up_a_torn_file(tmp_path: Path) -> None:
     _open(tmp_path, said, "tensorboard").close()
     assert tracker("tensorboard").open(tmp_path, "r-1", {}).held == {"loss": 2}
     assert said == []
+
+
+def test_tensorboard_shows_no_abandoned_step(tmp_path: Path) -> None:
+    _need("tensorboard")
+    said: list[Event] = []
+    run = _open(tmp_path, said, "tensorboard")
+    _back(run)
+    run.close()
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    shown = EventAccumulator(str(tmp_path / "tensorboard"))
+    shown.Reload()
+    assert [(event.step, event.value) for event in shown.Scalars("loss")] == BACK
+    again = _open(tmp_path, said, "tensorboard")
+    assert tracker("tensorboard").open(tmp_path, "r-1", {}).held == {"loss": 5}
+    again.go_back(3, [])
+    again.close()
+    assert tracker("tensorboard").open(tmp_path, "r-1", {}).held == {"loss": 3}
+    assert said == []
+
+
+@pytest.mark.slow
+def test_mlflow_tells_of_abandoned_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _need("mlflow")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    said: list[Event] = []
+    run = _open(tmp_path, said, "mlflow")
+    _back(run)
+    run.close()
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("tunesmith")
+    assert experiment is not None
+    (kept,) = client.search_runs([experiment.experiment_id])
+    assert kept.data.tags["tunesmith.went_back_to_step"] == "2"
+    metrics = sorted(client.get_metric_history(kept.info.run_id, "loss"), key=lambda metric: (metric.step, metric.timestamp))
+    assert list({metric.step: metric.value for metric in metrics}.items()) == BACK  # of one step, the later stands
+    assert said == []
+
+
+@pytest.mark.slow
+def test_wandb_begins_its_record_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _need("wandb")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    said: list[Event] = []
+    run = _open(tmp_path, said, "wandb")
+    _back(run)
+    run.close()
+    import wandb
+
+    wandb.teardown()
+    (record,) = (tmp_path / "wandb").glob("offline-run-*")
+    (file,) = record.glob("*.wandb")
+    history = _wandb_history(file)
+    assert [(step, loss) for (_, step), (_, loss) in zip(_of(history, "_step"), _of(history, "loss"), strict=True)] == [
+        (str(step), f"{loss:g}") for step, loss in BACK
+    ]
+    assert said == []
+
+
+def _of(history: list[tuple[str, str]], wanted: str) -> list[tuple[str, str]]:
+    return [item for item in history if item[0] == wanted]
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
 
 from tunesmith.models.config import MethodConfig
-from tunesmith.models.forward import to_tensors, token_logps
+from tunesmith.models.forward import row_states, to_tensors, token_logps
 from tunesmith.models.heads import Headed
 from tunesmith.models.methods import adapt
 from tunesmith.train.flops import Work, flops_of_step, flops_of_work, shape_of, work_of
@@ -29,6 +29,12 @@ PROMPT = tuple(range(1, 9))
 ROWS = [answer_only((*PROMPT, 20, 21, 22, 23), 8), answer_only((*PROMPT, 30, 31, 32, 33), 8)]
 
 
+@pytest.fixture(autouse=True)
+def _products_that_torch_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its counter knows no products of oneDNN."""
+    monkeypatch.setattr("tunesmith.models.forward.widen", lambda model: None, raising=False)
+
+
 def made(kind: str = "Llama", **changed: Any) -> PreTrainedModel:
     torch.manual_seed(0)
     config = getattr(transformers, "Gemma3TextConfig" if kind == "Gemma3" else f"{kind}Config")(
@@ -46,7 +52,8 @@ def planned(layout: Layout = "padded") -> Pass:
 def counted_by_torch(model: torch.nn.Module, one: Pass, *, backward: bool = True) -> int:
     with FlopCounterMode(display=False) as counter:
         tensors = to_tensors(one, torch.device("cpu"))
-        result = model.label_logits(tensors) if isinstance(model, Headed) else token_logps(model, tensors)
+        headed = isinstance(model, Headed)
+        result = model.head(row_states(model.trunk, tensors), tensors.lengths_R) if headed else token_logps(model, tensors)
         if backward:
             result.sum().backward()
     return int(counter.get_total_flops())

@@ -13,7 +13,7 @@ from tunesmith.models.load import load_base
 from tunesmith.train.batches import Example, Feed
 from tunesmith.train.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from tunesmith.train.config import ObjectiveConfig, TrainConfig
-from tunesmith.train.loop import take_step, train, validation_loss
+from tunesmith.train.loop import take_step, train, validation
 from tunesmith.train.objectives import LossSum, objective
 from tunesmith.train.optimizers import build_optimizers
 from tunesmith.train.schedules import schedule_of
@@ -81,7 +81,7 @@ def test_validation_leaves_mode_and_chance_alone(tiny_base: Path) -> None:
     state.model.train()
     chance = torch.get_rng_state()
     losses = [
-        validation_loss(state, examples, objective(ObjectiveConfig(), "sft"), layout=layout)
+        validation(state, examples, objective(ObjectiveConfig(), "sft"), layout=layout).loss
         for examples in (EXAMPLES, EXAMPLES[::-1])
         for layout in ("tree", "padded")
     ]

@@ -7,7 +7,10 @@ from typing import Any
 
 from tunesmith.core.errors import DataError
 from tunesmith.data.formats import BadLine, Record, Source
-from tunesmith.data.formats.columnar import class_names, records_of
+from tunesmith.data.formats.columnar import check_columns, class_names, records_of
+
+_ROWS = 1024
+"""Rows that become Python objects at a time."""
 
 
 def records(source: Source) -> Iterator[Record | BadLine]:
@@ -19,11 +22,15 @@ def records(source: Source) -> Iterator[Record | BadLine]:
         try:
             with pa.memory_map(str(shard)) as mapped:
                 for batch in _batches(pa, mapped):
-                    yield from records_of(batch, number, class_names(batch.schema), source.longest)
+                    batch.validate(full=True)  # offsets that lead out of the file would be followed
+                    check_columns(batch.schema.names, str(source.path))
+                    names = class_names(batch.schema)
+                    for start in range(0, batch.num_rows, _ROWS):
+                        yield from records_of(batch.slice(start, _ROWS), number + start, names, source.longest)
                     number += batch.num_rows
         except FileNotFoundError as error:
             raise DataError(f"{source.path}: the shard {shard.name} is missing; write the folder again with save_to_disk.") from error
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
             raise DataError(
                 f"{shard} can't be read as Arrow (it is cut short or damaged): write the folder again with save_to_disk."
             ) from error

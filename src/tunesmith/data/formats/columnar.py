@@ -1,16 +1,21 @@
 """Parquet, read with pyarrow in batches; and what Arrow values become in a row."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from io import BytesIO
 from math import isfinite
-from typing import Any
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, cast
 
 from tunesmith.core.errors import DataError
 from tunesmith.data.formats import BadLine, Record, Source
+from tunesmith.data.formats.many import printable
 
 _BATCH = 1024
+_BATCH_BYTES = 2**24
+_BUFFER = 2**20
 
 
 def plain(value: Any) -> Any:
@@ -89,13 +94,41 @@ def records(source: Source) -> Iterator[Record | BadLine]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with source.open() as file:
+    with source.open() as file, seekable(file) as whole:
         try:
-            table = pq.ParquetFile(file if file.seekable() and hasattr(file, "fileno") else BytesIO(file.read()))
+            # not buffered ahead: a column of a row group would be in memory whole
+            table = pq.ParquetFile(whole, pre_buffer=False, buffer_size=_BUFFER)
             names = class_names(table.schema_arrow)
+            check_columns(table.schema_arrow.names, str(source.path))
             number = 0
-            for batch in table.iter_batches(batch_size=_BATCH):
+            for batch in table.iter_batches(batch_size=_rows_at_a_time(table.metadata)):
                 yield from records_of(batch, number, names, source.longest)
                 number += batch.num_rows
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
             raise DataError(f"{source.path} can't be read as Parquet (it is cut short or damaged): copy or write it again.") from error
+
+
+@contextmanager
+def seekable(file: BinaryIO) -> Iterator[BinaryIO]:
+    """The file itself, or where it can only be read forward (it is unpacked, or in an archive) a copy on disk that has no name."""
+    if file.seekable():
+        yield file
+        return
+    with TemporaryFile() as copy:
+        copyfileobj(file, copy, _BUFFER)
+        copy.seek(0)
+        yield cast(BinaryIO, copy)
+
+
+def check_columns(names: list[str], where: str) -> None:
+    """DataError where two columns have one name, since a row could hold only one of them."""
+    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if twice is not None:
+        raise DataError(f"{where}: the column {printable(twice)!r} appears {names.count(twice)} times; give each column its own name.")
+
+
+def _rows_at_a_time(metadata: Any) -> int:
+    """How many rows a batch has, so that it takes about 16 MiB by what the file says of itself."""
+    groups = [metadata.row_group(place) for place in range(min(metadata.num_row_groups, 100))]
+    rows, size = sum(group.num_rows for group in groups), sum(group.total_byte_size for group in groups)
+    return max(1, min(_BATCH, int(_BATCH_BYTES * rows / max(1, size))))

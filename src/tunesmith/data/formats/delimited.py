@@ -5,8 +5,9 @@ from collections import deque
 from collections.abc import Iterator
 
 from tunesmith.core.errors import DataError
-from tunesmith.data.formats import BadLine, Record, Source
-from tunesmith.data.formats.lines import Line, decoded_for_quarantine, lines, too_long
+from tunesmith.data.formats import BadLine, Record, Source, suffix_of
+from tunesmith.data.formats.lines import Line, Unreadable, decoded_for_quarantine, lines, text_of, too_long
+from tunesmith.data.formats.many import printable
 
 _DELIMITERS = ",;\t|"
 
@@ -18,8 +19,8 @@ class _TooLong(Exception):
 class _Feed:
     """Hands lines to the csv reader, remembers which make up the current record, and can hand them out again."""
 
-    def __init__(self, source: Iterator[Line], longest: int) -> None:
-        self._source, self._longest = source, longest
+    def __init__(self, read: Iterator[Line], source: Source) -> None:
+        self._read, self._source, self._longest = read, source, source.longest
         self._again: deque[Line] = deque()
         self.taken: list[Line] = []
         self._size = 0
@@ -28,12 +29,19 @@ class _Feed:
         return self
 
     def __next__(self) -> str:
-        line = self._again.popleft() if self._again else next(self._source)
+        line = self._again.popleft() if self._again else next(self._read)
         self.taken.append(line)
         self._size += len(line.data)
         if self._size > self._longest:
             raise _TooLong
-        return line.data.decode("utf-8", "surrogateescape")
+        return self.text(line)
+
+    def text(self, line: Line) -> str:
+        """A line's text; bytes that can't be told stay as halves of surrogate pairs, by which the record is set aside."""
+        try:
+            return text_of(line.data, line.number, self._source)
+        except Unreadable:
+            return line.data.decode("utf-8", "surrogateescape")
 
     def begin(self) -> None:
         """A new record begins."""
@@ -48,12 +56,18 @@ class _Feed:
 
 def records(source: Source) -> Iterator[Record | BadLine]:
     """Yield one record or bad line for each record after the header; DataError where the header can't be read."""
-    before = csv.field_size_limit(source.longest)
-    try:
-        with source.open() as file:
-            feed = _Feed(lines(file, source.longest), source.longest)
-            delimiter, header = _header(source, feed)
+    with source.open() as file:
+        feed = _Feed(lines(file, source.longest), source)
+        delimiter, header = _header(source, feed)
+        if header:
             yield from _body(feed, delimiter, header, source.longest)
+
+
+def _next(reader: Iterator[list[str]], longest: int) -> list[str]:
+    """The next record, under our limit of a cell's length: the csv module has one for everybody, which is put back before anybody else runs."""
+    before = csv.field_size_limit(longest)
+    try:
+        return next(reader)
     finally:
         csv.field_size_limit(before)
 
@@ -64,21 +78,23 @@ def _header(source: Source, feed: _Feed) -> tuple[str, list[str]]:
         text = next((line for line in feed if line.strip()), "")
         if not text:
             return ",", []
-        delimiter = "\t" if ".tsv" in source.path.suffixes else next((one for one in _DELIMITERS if one in text), ",")
+        delimiter = "\t" if suffix_of(source.name) == ".tsv" else next((one for one in _DELIMITERS if one in text), ",")
         quoted = text.lstrip().startswith('"') and text.count('"') % 2 == 1
-        cells = next(csv.reader([text], delimiter=delimiter, strict=True)) if not quoted else []
+        cells = _next(csv.reader([text], delimiter=delimiter, strict=True), source.longest) if not quoted else []
         text.encode()
         cells = cells if feed.taken[-1].whole else []
     except (_TooLong, csv.Error, UnicodeEncodeError):
         cells = []
     if not cells:
-        raise DataError(f"{source.path}: the first line can't be read as column names; it must be a header in UTF-8, such as text,label.")
-    if delimiter != "," and ".csv" in source.path.suffixes:
-        source.notes.append(f"{source.path.name}: cells are divided by {delimiter!r}.")
+        raise DataError(f"{source.path}: the first line can't be read as column names; it must be a header, such as text,label.")
+    if delimiter != "," and suffix_of(source.name) == ".csv":
+        source.note(f"{source.name}: cells are divided by {delimiter!r}.")
     names = [cell.strip() or f"column {place}" for place, cell in enumerate(cells, 1)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DataError(f"{source.path}: the column {twice[0]!r} appears {names.count(twice[0])} times; give each column its own name.")
+        raise DataError(
+            f"{source.path}: the column {printable(twice[0])!r} appears {names.count(twice[0])} times; give each column its own name."
+        )
     return delimiter, names
 
 
@@ -88,7 +104,7 @@ def _body(feed: _Feed, delimiter: str, header: list[str], longest: int) -> Itera
         feed.begin()
         problem = ""
         try:
-            cells = next(reader)
+            cells = _next(reader, longest)
         except StopIteration:
             return
         except _TooLong:
@@ -111,7 +127,7 @@ def _record(feed: _Feed, cells: list[str], problem: str, delimiter: str, header:
         return Record(feed.taken[0].number, dict(zip(header, cells, strict=True)))
     first = feed.give_back()
     if delimiter == "\t" and first.whole:
-        plain = first.data.decode("utf-8", "surrogateescape").rstrip("\r\n").split("\t")
+        plain = feed.text(first).rstrip("\r\n").split("\t")
         if not _fault(plain, header):
             return Record(first.number, dict(zip(header, plain, strict=True)))
     return BadLine(first.number, problem, decoded_for_quarantine(first.data))

@@ -1,15 +1,21 @@
-"""JSON: one array of objects, read whole. Each object keeps the line it begins on."""
+"""JSON: one array of objects, read a window at a time. Each object keeps the line it begins on.
 
-import json
-import re
+A file that is one object whose keys hold lists (train, test) is read by `file.json#train`. Items that are pairs of a text and a label become the
+columns `text` and `label`.
+"""
+
 from collections.abc import Iterator
+from typing import Any, BinaryIO
 
-from tunesmith.core.errors import DataError
-from tunesmith.data.formats import BadLine, Record, Source, json_lines
-from tunesmith.data.formats.json_lines import DECODER, Unreadable, check_surrogates
-from tunesmith.data.formats.lines import KEPT_OF_LONG, too_long
+from tunesmith.core.errors import DataError, RecipeError, did_you_mean
+from tunesmith.data.formats import BadLine, Record, Source
+from tunesmith.data.formats.json_lines import DECODER, check_depth, check_surrogates
+from tunesmith.data.formats.json_lines import records_in as lines_in
+from tunesmith.data.formats.json_text import JsonText, SetAside
+from tunesmith.data.formats.lines import Unreadable, text_of, too_long
+from tunesmith.data.formats.many import printable
 
-_SPACE = re.compile(r"[ \t\r\n]*")
+_SHOWN = 8
 
 
 def records(source: Source) -> Iterator[Record | BadLine]:
@@ -18,96 +24,148 @@ def records(source: Source) -> Iterator[Record | BadLine]:
     A file that holds one object a line is read as JSON Lines.
     """
     with source.open() as file:
-        data = file.read()
+        yield from records_in(file, source)
+
+
+def records_in(file: BinaryIO, source: Source) -> Iterator[Record | BadLine]:
+    """The same for a file that is open."""
+    text = JsonText(file, source)
+    first = text.next()
+    if first == "[":
+        if source.part:
+            raise RecipeError(f"{source.path} is an array, which has no key {source.part!r}: leave out what stands behind the #.")
+        yield from _items(text)
+        _check_end(text)
+    elif first == "{" and source.part:
+        yield from _under(text, source.part)
+    elif first == "{":
+        _check_lines(text)
+        source.note(f"{source.name} holds one JSON object a line, and is read as that.")
+        with source.open() as again:
+            yield from lines_in(again, source)
+    elif first:
+        raise text.broken("expected an array of objects")
+
+
+def _check_end(text: JsonText) -> None:
+    if text.next():
+        raise text.broken("text after the end of the array")
+
+
+def _check_lines(text: JsonText) -> None:
+    """DataError where an object stands alone: it is a row only if it is one line without lists."""
+    source = text.source
+    held: dict[str, int] = {}
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{source.path} is not UTF-8 on line {line}: save it as UTF-8.") from error
-    start = _skip(text, 0)
-    if start == len(text):
+        for key, first in _keys(text):
+            held[key] = text.skip(text.place()[0])[2] if first == "[" else _skipped(text)
+    except DataError:
+        return  # no whole object: its lines are looked at one by one
+    if text.next() or (text.place()[0] <= 2 and not any(items > 1 for items in held.values())):
         return
-    if text[start] == "{":
-        yield from _objects(source, text, start)
-    elif text[start] == "[":
-        yield from _items(source, text, start + 1)
-    else:
-        raise _broken(source, text, start, "expected an array of objects")
-
-
-def _skip(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    return match.end() if match else at
-
-
-def _broken(source: Source, text: str, at: int, why: str) -> DataError:
-    line = text.count("\n", 0, at) + 1
-    column = at - text.rfind("\n", 0, at)
-    return DataError(
-        f"{source.path} is not valid JSON: {why} on line {line}, column {column}; mend it there, or write one object a line as .jsonl."
+    lists = [f"{printable(key)} ({items:,})" for key, items in held.items() if items > 1]
+    shown = (
+        f"its keys hold lists: {', '.join(lists[:_SHOWN])}" if lists else f"its keys are {', '.join(map(printable, list(held)[:_SHOWN]))}"
+    )
+    largest = "train" if held.get("train") else max(held, key=lambda key: held[key], default="")
+    advice = f"name the one to train on, such as {source.path}#{printable(largest)}" if lists else "write a list of objects"
+    raise DataError(
+        f"{source.path} is one JSON object, not an array of objects ({shown}): {advice}, and name further parts with "
+        "data.validation_path and data.test_path."
     )
 
 
-def _objects(source: Source, text: str, start: int) -> Iterator[Record | BadLine]:
-    """A file that begins with an object: JSON Lines under another name, or an object of splits, which is refused."""
+def _skipped(text: JsonText) -> int:
+    text.skip(text.place()[0])
+    return 0
+
+
+def _keys(text: JsonText) -> Iterator[tuple[str, str]]:
+    """The keys of the object at the cursor, each with its value's first character, at which the cursor then stands: go behind it."""
+    text.at += 1
+    while (mark := text.next()) and mark != "}":
+        if mark != '"':
+            raise text.broken("expected a key in quotes")
+        key = _key(text)
+        if text.next() != ":":
+            raise text.broken("expected a colon after a key")
+        text.at += 1
+        yield key, text.next()
+        if text.next() == ",":
+            text.at += 1
+        elif text.next() != "}":
+            raise text.broken("expected a comma between keys")
+    if not mark:
+        raise text.cut_short(text.place()[0])
+    text.at += 1
+
+
+def _key(text: JsonText) -> str:
     try:
-        value, end = json.JSONDecoder().raw_decode(text, start)
-    except (ValueError, RecursionError):
-        value, end = None, 0
-    alone = value is not None and _skip(text, end) == len(text)
-    lists = [f"{key} ({len(items):,})" for key, items in (value or {}).items() if isinstance(items, list) and len(items) > 1]
-    if alone and (lists or "\n" in text[start:end].strip()):
-        held = f"its keys hold lists: {', '.join(lists[:8])}" if lists else f"its keys are {', '.join(list(value or {})[:8])}"
-        raise DataError(
-            f"{source.path} is one JSON object, not an array of objects ({held}): "
-            "save the part to train on as a file of its own, a list of objects, "
-            "and name further parts with data.validation_path and data.test_path."
-        )
-    source.notes.append(f"{source.path.name} holds one JSON object a line, and is read as that.")
-    yield from json_lines.records(source)
+        return str(text.value()[0])
+    except SetAside as error:
+        raise text.broken(f"a key that is {error}") from error
 
 
-def _items(source: Source, text: str, at: int) -> Iterator[Record | BadLine]:
-    """The items of an array whose bracket ends at `at`, parsed one by one so that each keeps its place."""
-    line, counted = 1, 0
-    at = _skip(text, at)
-    while at < len(text) and text[at] != "]":
-        line += text.count("\n", counted, at)
-        counted = at
-        item, end = _item(source, text, at, line)
-        yield item
-        at = _skip(text, end)
-        if at < len(text) and text[at] == ",":
-            at = _skip(text, at + 1)
-        elif at < len(text) and text[at] != "]":
-            raise _broken(source, text, at, "expected a comma between items")
-    if at >= len(text):
-        raise DataError(f"{source.path} ends inside its array: the file is cut short; copy or write it again.")
-    if _skip(text, at + 1) != len(text):
-        raise _broken(source, text, _skip(text, at + 1), "text after the end of the array")
+def _under(text: JsonText, part: str) -> Iterator[Record | BadLine]:
+    """The items of the list that one key of an object holds."""
+    others = []
+    for key, first in _keys(text):
+        if key == part and first == "[":
+            yield from _items(text)
+            return  # what follows belongs to other keys
+        others.append(key)
+        text.skip(text.place()[0])
+    what = "holds no list" if part in others else f"is not there.{did_you_mean(part, others[:200])}"
+    raise RecipeError(f"{text.source.path}: the key {part!r} {what}")
 
 
-def _item(source: Source, text: str, at: int, line: int) -> tuple[Record | BadLine, int]:
-    """One item, and where it ends."""
+def _items(text: JsonText) -> Iterator[Record | BadLine]:
+    """The items of the array that begins at the cursor, decoded one by one so that each keeps its place; the cursor goes behind it."""
+    text.at += 1
+    line = text.place()[0]
+    while (mark := text.next()) and mark != "]":
+        line, _ = text.place()
+        yield _item(text, line)
+        if text.next() == ",":
+            text.at += 1
+        elif text.next() not in ("]", ""):
+            raise text.broken("expected a comma between items")
+    if not mark:
+        raise DataError(f"{text.source.path} ends inside its array: the file is cut short; copy or write it again.")
+    text.at += 1
+
+
+def _item(text: JsonText, line: int) -> Record | BadLine:
     try:
-        value, end = DECODER.raw_decode(text, at)
+        value, held = text.value()
+    except SetAside as error:
+        return BadLine(line, str(error), _printable(error.raw))
+    try:
+        return Record(line, _as_row(value, held, line, text.source))
     except Unreadable as error:
-        _, end = json.JSONDecoder().raw_decode(text, at)
-        return BadLine(line, str(error), text[at:end]), end
-    except json.JSONDecodeError as error:
-        if _skip(text, error.pos) >= len(text) or "Unterminated" in error.msg:
-            raise DataError(
-                f"{source.path} ends inside the item that begins on line {line}: the file is cut short; copy or write it again."
-            ) from error
-        raise _broken(source, text, error.pos, error.msg[0].lower() + error.msg[1:]) from error
-    except (ValueError, RecursionError) as error:
-        raise _broken(source, text, at, "an item that is nested too deeply or holds too large a number") from error
-    if len(text[at:end].encode("utf-8", "replace")) > source.longest:
-        return BadLine(line, too_long(source.longest), text[at : at + KEPT_OF_LONG]), end
+        return BadLine(line, str(error), _printable(held))
+
+
+def _printable(raw: str) -> str:
+    """Text that can be written anywhere: bytes that weren't UTF-8 as escapes."""
+    return raw.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _as_row(value: Any, held: str, line: int, source: Source) -> dict[str, Any]:
+    """An item's columns; Unreadable where it has none."""
+    try:
+        size = len(held) if held.isascii() else len(held.encode())
+    except UnicodeEncodeError:  # bytes that were no UTF-8 came as halves of surrogate pairs
+        data = held.encode("utf-8", "surrogateescape")
+        size, value = len(data), DECODER.raw_decode(text_of(data, line, source))[0]
+    if size > source.longest:
+        raise Unreadable(too_long(source.longest))
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], (str, int)):
+        source.note(f"{source.name} holds pairs, read as the columns text and label.")
+        value = {"text": value[0], "label": value[1]}
     if not isinstance(value, dict):
-        return BadLine(line, "not a JSON object", text[at:end]), end
-    try:
-        check_surrogates(text[at:end], value)
-    except Unreadable as error:
-        return BadLine(line, str(error), text[at:end]), end
-    return Record(line, value), end
+        raise Unreadable("not a JSON object")
+    check_depth(held, value)
+    check_surrogates(held, value)
+    return value

@@ -3,17 +3,15 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from tunesmith.data.formats import BadLine, Record, Source
-from tunesmith.data.formats.lines import Line, decoded_for_quarantine, lines, too_long
+from tunesmith.data.formats.lines import Line, Unreadable, decoded_for_quarantine, lines, text_of, too_long
 
-_ARRAY = re.compile(rb"\s*\[\s*(\{|$)")
+_ARRAY = re.compile(rb"(\xef\xbb\xbf)?\s*\[\s*(\{|$|\n|\r)")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-
-
-class Unreadable(ValueError):
-    """Why one value can't be read, as a phrase."""
+_DEEPEST = 200
+"""Levels of nesting that rows may have; what walks them later calls itself once a level."""
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -27,7 +25,22 @@ def _finite(text: str) -> float:
     return value
 
 
-DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; Unreadable where a key comes twice, since one of its values would be lost without a word."""
+    held = dict(pairs)
+    if len(held) != len(pairs):
+        raise Unreadable("a key that comes twice")
+    return held
+
+
+DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_each_once)
+
+
+def why_not(error: ValueError | RecursionError) -> str:
+    """What kept a text from being read as JSON, as a phrase."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return "not valid JSON" if isinstance(error, json.JSONDecodeError) else "a number is too large"
 
 
 def check_surrogates(text: str, value: Any) -> None:
@@ -39,33 +52,43 @@ def check_surrogates(text: str, value: Any) -> None:
             raise Unreadable("holds half of a surrogate pair") from None
 
 
-def parse_object(data: bytes) -> dict[str, Any]:
+def check_depth(text: str, value: Any) -> None:
+    """Raise Unreadable where a value is nested more than 200 levels deep."""
+    if text.count("[") + text.count("{") <= _DEEPEST:
+        return
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one) if isinstance(inner, (dict, list))]
+        if not level:
+            return
+    raise Unreadable("nested too deeply")
+
+
+def parse_object(text: str) -> dict[str, Any]:
     """One line's object; Unreadable says in a few words why there is none."""
-    if b"\0" in data:
+    if "\0" in text:
         raise Unreadable("holds NUL bytes")
+    text = text.strip()
     try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise Unreadable("not UTF-8") from error
-    try:
-        value, end = DECODER.raw_decode(text.strip())
+        value, end = DECODER.raw_decode(text)
     except Unreadable:
         raise
     except (ValueError, RecursionError) as error:
-        raise Unreadable("not valid JSON") from error
-    if end != len(text.strip()):
+        raise Unreadable(why_not(error)) from error
+    if end != len(text):
         raise Unreadable("not valid JSON")
     if not isinstance(value, dict):
         raise Unreadable("not a JSON object")
+    check_depth(text, value)
     check_surrogates(text, value)
     return value
 
 
-def _read(line: Line, longest: int) -> Record | BadLine:
+def _read(line: Line, source: Source) -> Record | BadLine:
     if not line.whole:
-        return BadLine(line.number, too_long(longest), decoded_for_quarantine(line.data))
+        return BadLine(line.number, too_long(source.longest), decoded_for_quarantine(line.data))
     try:
-        return Record(line.number, parse_object(line.data))
+        return Record(line.number, parse_object(text_of(line.data, line.number, source)))
     except Unreadable as error:
         return BadLine(line.number, str(error), decoded_for_quarantine(line.data))
 
@@ -73,14 +96,18 @@ def _read(line: Line, longest: int) -> Record | BadLine:
 def records(source: Source) -> Iterator[Record | BadLine]:
     """Yield one record or bad line for each line that isn't blank. A file that is one JSON array is read as such."""
     from tunesmith.data.formats import json_array
+    from tunesmith.data.formats.opening import start_of
 
     with source.open() as file:
-        first = next((line for line in lines(file, source.longest) if line.data.strip()), None)
-    if first is not None and _ARRAY.match(first.data):
-        source.notes.append(f"{source.path.name} holds one JSON array, and is read as that.")
-        yield from json_array.records(source)
-        return
-    with source.open() as file:
-        for line in lines(file, source.longest):
-            if line.data.strip():
-                yield _read(line, source.longest)
+        if _ARRAY.match(start_of(file)):
+            source.note(f"{source.name} holds one JSON array, and is read as that.")
+            yield from json_array.records_in(file, source)
+        else:
+            yield from records_in(file, source)
+
+
+def records_in(file: BinaryIO, source: Source) -> Iterator[Record | BadLine]:
+    """The same for a file that is open and known to hold lines."""
+    for line in lines(file, source.longest):
+        if line.data.strip():
+            yield _read(line, source)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tunesmith.data.formats import BadLine, Record, Source
-from tunesmith.data.formats.lines import Line, decoded_for_quarantine, lines, too_long
+from tunesmith.data.formats.lines import KEPT_OF_LONG, Line, Unreadable, decoded_for_quarantine, lines, text_of, too_long
 
 
 def records(source: Source) -> Iterator[Record | BadLine]:
@@ -11,16 +11,9 @@ def records(source: Source) -> Iterator[Record | BadLine]:
     with source.open() as file:
         by_block = _has_blank_line(lines(file, source.longest))
     with source.open() as file:
-        block: list[Line] = []
-        for line in lines(file, source.longest):
-            if line.data.strip():
-                block.append(line)
-            if block and (not by_block or not line.data.strip()):
-                yield _document(block, source.longest)
-                block = []
-        if block:
-            yield _document(block, source.longest)
-    source.notes.append(f"{source.path.name}: one document a {'block between blank lines' if by_block else 'line'}.")
+        for block in _blocks(lines(file, source.longest), by_block, source.longest):
+            yield _document(block, source)
+    source.note(f"{source.name}: one document a {'block between blank lines' if by_block else 'line'}.")
 
 
 def _has_blank_line(all_lines: Iterator[Line]) -> bool:
@@ -35,14 +28,33 @@ def _has_blank_line(all_lines: Iterator[Line]) -> bool:
     return False
 
 
-def _document(block: list[Line], longest: int) -> Record | BadLine:
-    data = b"".join(line.data for line in block)
+def _blocks(all_lines: Iterator[Line], by_block: bool, longest: int) -> Iterator[list[Line]]:
+    """The lines of each document; of one over the limit the first, marked as not whole."""
+    block: list[Line] = []
+    size = 0
+    for line in all_lines:
+        blank = not line.data.strip()
+        if not blank:
+            size += len(line.data)
+            block.append(line)
+            if size > longest:
+                block = [Line(block[0].number, block[0].data, whole=False)]
+        if block and (blank or not by_block):
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
+
+
+def _document(block: list[Line], source: Source) -> Record | BadLine:
+    """The lines of one document as a record; each is decoded by itself."""
     number = block[0].number
-    if len(data) > longest or not all(line.whole for line in block):
-        return BadLine(number, too_long(longest), decoded_for_quarantine(data[:4096]))
+    data = b"".join(line.data for line in block)
+    if not all(line.whole for line in block):
+        return BadLine(number, too_long(source.longest), decoded_for_quarantine(data[:KEPT_OF_LONG]))
     if b"\0" in data:
         return BadLine(number, "holds NUL bytes", decoded_for_quarantine(data))
     try:
-        return Record(number, {"text": data.decode("utf-8").strip()})
-    except UnicodeDecodeError:
-        return BadLine(number, "not UTF-8", decoded_for_quarantine(data))
+        return Record(number, {"text": "".join(text_of(line.data, line.number, source) for line in block).strip()})
+    except Unreadable as error:
+        return BadLine(number, str(error), decoded_for_quarantine(data))

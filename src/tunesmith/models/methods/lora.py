@@ -1,17 +1,19 @@
 """LoRA (Hu et al., 2021): W + s B A with W frozen, A [r, in], B [out, r] and s = alpha / r; B starts at zero.
 
-Costs two thin products for each adapted layer; gradients and moments of the thin matrices alone. `all-linear` takes in
-the experts of a mixture and its router, whose tensors are put together with their adapters in every pass.
+Costs two thin products for each adapted layer, added to the wide one in place (methods/lowrank.py); gradients and moments
+of the thin matrices alone. `all-linear` takes in the experts of a mixture and its router, whose tensors are put together
+with their adapters in every pass.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from tunesmith.core.errors import RecipeError
-from tunesmith.models.config import MethodConfig
+from tunesmith.models.config import BaseConfig, MethodConfig
 from tunesmith.models.forward import inner
 from tunesmith.models.methods.adapters import AdapterMethod, is_transposed
 
@@ -34,6 +36,14 @@ class Lora(AdapterMethod):
         """See Method.apply. New tokens' rows are trained beside the adapters, and kept with them."""
         return self.wrap(model, config, new_ids)
 
+    def load(self, folder: Path, base: BaseConfig, seed: int) -> nn.Module:
+        """See Method.load."""
+        from tunesmith.models.methods.lowrank import quicken
+
+        loaded = super().load(folder, base, seed)
+        quicken(loaded)
+        return loaded
+
     def wrap(self, model: nn.Module, config: MethodConfig, new_ids: Sequence[int], **settings: Any) -> nn.Module:
         """Put PEFT's adapters on.
 
@@ -44,6 +54,8 @@ class Lora(AdapterMethod):
             settings: what the member of the family changes.
         """
         from peft import LoraConfig, get_peft_model
+
+        from tunesmith.models.methods.lowrank import quicken
 
         targets: str | list[str] = config.targets
         scale: Any = config.scale(self.name)
@@ -62,6 +74,7 @@ class Lora(AdapterMethod):
         linear = sorted({name.rsplit(".", 1)[-1] for name, module in model.named_modules() if isinstance(module, nn.Linear)})
         try:
             wrapped: nn.Module = get_peft_model(language_model, lora)
+            quicken(wrapped)
             return wrapped
         except (ValueError, AttributeError) as error:  # PEFT's words for what its adapters of experts can't do
             if "ParamWrapper" in str(error) or "Experts" in str(error):

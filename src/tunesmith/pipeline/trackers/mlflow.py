@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "tunesmith"
 _TAG = "tunesmith.round"
+_BACK = "tunesmith.went_back_to_step"
 _QUIETLY = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -74,6 +75,12 @@ class MLflow:
         self._waiting += [Metric(name, value, now, step) for name, value in values.items()]
         if len(self._waiting) >= _METRICS_AT_ONCE or time.monotonic() - self._written >= _SECONDS:
             self._write()
+
+    def go_back(self, step: int) -> None:
+        """As `Tracker.go_back`. MLflow deletes no number: those taken again stand beside the abandoned ones, with a later time, and a tag tells."""
+        self._write()
+        self._client.set_tag(self._run_id, _BACK, str(step))
+        self.held = {name: min(last, step) for name, last in self.held.items()}
 
     def _write(self) -> None:
         """One request, or one transaction."""

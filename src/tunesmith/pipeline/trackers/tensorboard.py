@@ -35,19 +35,30 @@ class TensorBoard:
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
+    def go_back(self, step: int) -> None:
+        """As `Tracker.go_back`: the mark of a session that begins anew, past which TensorBoard shows none of the earlier ones' later steps."""
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
+        self._writer.flush()
+        self._writer.file_writer.add_event(Event(step=step + 1, session_log=SessionLog(status=SessionLog.START)), step + 1)
+        self._writer.flush()
+        self.held = {name: min(last, step) for name, last in self.held.items()}
+
     def close(self) -> None:
         """As `Tracker.close`."""
         self._writer.close()
 
 
 def _held(place: Path) -> dict[str, int]:
-    """The last step of each value over all event files; a record that a kill tore is left out."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    """The last step of each value over all event files, those abandoned left out; a record that a kill tore is too."""
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
     found: dict[str, int] = {}
     for file in sorted(place.glob("*tfevents*")):
-        events = EventAccumulator(str(file), size_guidance={"scalars": 1})
-        events.Reload()
-        for name in events.Tags()["scalars"]:
-            found[name] = max(found.get(name, -1), *(event.step for event in events.Scalars(name)))
+        for event in EventFileLoader(str(file)).Load():
+            if event.HasField("session_log"):
+                found = {name: min(last, event.step - 1) for name, last in found.items()}
+            for value in event.summary.value:
+                if value.metadata.plugin_data.plugin_name == "scalars":
+                    found[value.tag] = max(found.get(value.tag, -1), event.step)
     return found

@@ -8,7 +8,7 @@ when it begins, or a minute when it ends.
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -25,8 +25,9 @@ class WandB:
 
     LIBRARY: ClassVar[str] = "wandb"
 
-    def __init__(self, run: "Run", held: dict[str, int]) -> None:
-        self._run, self.held = run, held
+    def __init__(self, run: "Run", held: dict[str, int], anew: "Callable[[], WandB] | None" = None) -> None:
+        """`anew`: begins the record again, where that can be done."""
+        self._run, self.held, self._anew = run, held, anew
 
     @classmethod
     def open(cls, folder: Path, run_name: str, settings: Mapping[str, Setting]) -> Self:
@@ -71,11 +72,21 @@ class WandB:
             ),
         )
         summary: Any = run.summary
-        return cls(run, dict.fromkeys(summary.keys(), run.starting_step - 1) if run.resumed else {})
+        held = dict.fromkeys(summary.keys(), run.starting_step - 1) if run.resumed else {}
+        return cls(run, held, None if online else lambda: cls.open(folder, run_name, settings))
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """As `Tracker.log`. W&B closes a step when the next begins; values that come later for it are given at once with it."""
         self._run.log(dict(values), step=step)
+
+    def go_back(self, step: int) -> None:
+        """As `Tracker.go_back`. A record offline is begun anew; online no step can be taken back: the first attempt stays, and the summary tells."""
+        if self._anew is None:
+            self._run.summary.update({"went_back_to_step": step})
+            return
+        self._run.finish()
+        fresh = self._anew()
+        self._run, self.held = fresh._run, fresh.held
 
     def close(self) -> None:
         """As `Tracker.close`."""

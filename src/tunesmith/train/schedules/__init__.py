@@ -1,6 +1,7 @@
 """The learning rate over the steps of a run: warm-up, then a shape. One file each, named in the table.
 
-A share is a pure function of the step, the number of steps and the validation losses so far: nothing is kept between
+A shape comes to its final share one step after the last, so that the last step of a fall to nothing still changes
+something; the first step of a warm-up does too. A share is a pure function of the step, the number of steps and the validation losses so far: nothing is kept between
 steps, so a continued run needs no state for it.
 """
 
@@ -21,8 +22,13 @@ class Span:
     warmup_steps: int
 
     def part(self, step: int) -> float:
-        """How far step `step` is from the end of warm-up to the last step, in [0, 1]."""
-        return max(0, step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        """How far step `step` is from the end of warm-up to the step that would follow the last, in [0, 1)."""
+        return max(0, step - self.warmup_steps) / self.length
+
+    @property
+    def length(self) -> int:
+        """Steps from the end of warm-up to the one that would follow the last."""
+        return self.steps - self.warmup_steps + 1
 
 
 class Shape(Protocol):
@@ -39,7 +45,7 @@ class Shape(Protocol):
         ...
 
     def __call__(self, part: float, losses: Sequence[float]) -> float:
-        """Share of the peak, in [0, 1], after `part` of the steps past warm-up and these validation losses, oldest first."""
+        """Share of the peak, in [0, 1], after `part` of the way past warm-up (`Span.part`) and these validation losses, oldest first."""
         ...
 
 
@@ -63,7 +69,7 @@ class Schedule:
     def share(self, step: int, losses: Sequence[float] = ()) -> float:
         """Share of the peak for step `step`, counted from 1, after these validation losses, oldest first."""
         if self.span.steps == 1:
-            return 1.0  # a single step that ended at a rate of 0 would change nothing
+            return 1.0  # neither a rise nor a fall: the rate that was asked for
         if step <= self.span.warmup_steps:
             rising = self.shape.START + (1 - self.shape.START) * step / self.span.warmup_steps
             return min(1.0, rising * self.shape(0.0, losses))  # rounding may put the peak a hair above itself

@@ -22,5 +22,5 @@ class Linear:
         return cls(config.final_share)
 
     def __call__(self, part: float, losses: Sequence[float]) -> float:
-        """1 at the end of warm-up, `final_share` at the last step."""
+        """1 at the end of warm-up, `final_share` just after the last step."""
         return self.final_share + (1 - self.final_share) * (1 - part)

@@ -16,7 +16,7 @@ class OneCycle:
     """The way down; the way up is its warm-up."""
 
     down: float
-    """The fall's share of the steps past the peak; as many steps as the rise, where so many are left."""
+    """The fall's share of the way past the peak; as many steps as the rise, where so many are left."""
     final_share: float
     WARMUP: ClassVar = 0.45
     START: ClassVar = 0.1
@@ -24,10 +24,10 @@ class OneCycle:
     @classmethod
     def of(cls, config: TrainConfig, span: Span) -> Self:
         """`train.warmup` is the rise."""
-        return cls(min(1.0, span.warmup_steps / max(1, span.steps - span.warmup_steps)), config.final_share)
+        return cls(min(1.0, span.warmup_steps / span.length), config.final_share)
 
     def __call__(self, part: float, losses: Sequence[float]) -> float:
-        """1 at the peak, a tenth after the fall, `final_share` at the last step."""
+        """1 at the peak, a tenth after the fall, `final_share` just after the last step."""
         low = max(self.START, self.final_share) if self.down < 1 else self.final_share
         if part < self.down:
             return 1 - (1 - low) * part / self.down

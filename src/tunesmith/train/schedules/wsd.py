@@ -19,7 +19,7 @@ class WarmupStableDecay:
     """Stable, then falling."""
 
     tail: float
-    """The fall's share of the steps past warm-up, in [0, 1]."""
+    """The fall's share of the way past warm-up, in (0, 1]."""
     final_share: float
     WARMUP: ClassVar = 0.05
     START: ClassVar = 0.0
@@ -28,9 +28,9 @@ class WarmupStableDecay:
     def of(cls, config: TrainConfig, span: Span) -> Self:
         """`train.decay_share` counts all steps; the fall never reaches into warm-up."""
         wanted = (DECAY_SHARE if config.decay_share is None else config.decay_share) * span.steps
-        return cls(min(1.0, wanted / max(1, span.steps - span.warmup_steps)), config.final_share)
+        return cls(min(1.0, (wanted + 1) / span.length), config.final_share)
 
     def __call__(self, part: float, losses: Sequence[float]) -> float:
-        """1 until the fall begins, `final_share` at the last step."""
+        """1 until the fall begins, `final_share` just after the last step."""
         fallen = (part - (1 - self.tail)) / self.tail
         return 1.0 if fallen <= 0 else self.final_share + (1 - self.final_share) * (1 - math.sqrt(fallen))

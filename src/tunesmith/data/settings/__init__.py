@@ -1,0 +1,1 @@
+"""The sections of the recipe's `data`: one file a stage, light to import."""
