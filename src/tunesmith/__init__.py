@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tunesmith.core.errors import BusyError, DataError, DivergedError, GateError, MachineError, RecipeError, TunesmithError
-    from tunesmith.pipeline.api import Round, check, prepare, run, show
+    from tunesmith.pipeline.api import Round, check, prepare, run, show, synthesise
     from tunesmith.recipe.model import Recipe
     from tunesmith.recipe.yaml import load_recipe
 
@@ -35,6 +35,7 @@ __all__ = [
     "prepare",
     "run",
     "show",
+    "synthesise",
 ]
 
 _ERRORS = "tunesmith.core.errors"
@@ -54,6 +55,7 @@ _HOMES = {
     "prepare": _API,
     "run": _API,
     "show": _API,
+    "synthesise": _API,
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 import tunesmith
 
 HEAVY = {"torch", "transformers", "peft", "numpy", "sqlalchemy", "polars", "pyarrow", "sklearn", "ftfy", "rich.progress", "asyncio"}
-COMMANDS = ("demo", "init", "prepare", "check", "run", "show", "compare", "list", "schema")
+COMMANDS = ("demo", "init", "synthesise", "prepare", "check", "run", "show", "compare", "list", "schema")
 
 
 def _python(*arguments: str, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
@@ -143,6 +143,7 @@ def test_what_the_package_exports() -> None:
         "prepare",
         "run",
         "show",
+        "synthesise",
     ]
     assert set(tunesmith.__all__) <= set(dir(tunesmith))
     with pytest.raises(AttributeError, match="no attribute 'tune'"):

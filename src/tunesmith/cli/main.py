@@ -39,6 +39,7 @@ def _start(version: Annotated[bool, typer.Option("--version", callback=_version,
 _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": running.demo,
     "init": writing.init,
+    "synthesise": writing.synthesise,
     "prepare": preflight.prepare,
     "check": preflight.check,
     "run": running.run,

@@ -11,12 +11,13 @@ from tunesmith.cli.printable import one_line, printable
 from tunesmith.cli.tables import table_lines
 
 if TYPE_CHECKING:
-    from tunesmith.pipeline.api import CheckReport
+    from tunesmith.pipeline.api import CheckReport, PreparedDataset
 
 _SUPERVISED = "\x1b[1;32m"
 _SPECIAL = "\x1b[2m"
 _PLAIN = "\x1b[0m"
 _REFUSED = 3
+_FIRST = 5
 
 
 def check(
@@ -64,7 +65,19 @@ def prepare(
         from tunesmith.pipeline import api
 
         prepared = api.prepare(described, workspace=workspace, listen=spoken.listener)
-        spoken.answer(prepared.to_json(), [*data_lines(prepared.report), "", f"Dataset: {prepared.folder}"])
+        spoken.answer(prepared.to_json(), [*data_lines(prepared.report), "", *_prepared_lines(prepared)])
+
+
+def _prepared_lines(prepared: "PreparedDataset") -> Iterator[str]:
+    """What to look at first, and where things lie."""
+    if prepared.first:
+        yield "Look first at:"
+        yield from (f"  {number}. {one_line(sentence)}" for number, sentence in enumerate(prepared.first[:_FIRST], 1))
+        yield ""
+    yield f"Data report: {prepared.card}"
+    if prepared.review is not None:
+        yield f"Labels to review: {prepared.review} (fill in its decision column and name it in data.relabel.review)"
+    yield f"Dataset: {prepared.folder}"
 
 
 def data_lines(data: Mapping[str, Any]) -> Iterator[str]:

@@ -23,6 +23,17 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write the recip
 Force = Annotated[bool, typer.Option("--force", help="Overwrite the file where it is there already.")]
 
 
+Documents = Annotated[str, typer.Argument(metavar="DOCUMENTS", help="A document, a folder or a glob of md, txt, html, pdf, docx.", show_default=False)]
+Folder = Annotated[Path, typer.Option("--out", "-o", help="Folder to write into.")]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option("--kind", help="cloze, definitions, questions, flashcards or choices; repeatable.", show_default=False),
+]
+Url = Annotated[str | None, typer.Option("--url", help="An OpenAI-compatible engine, as http://localhost:8000/v1.", show_default=False)]
+Model = Annotated[str | None, typer.Option("--model", help="The model's name there.", show_default=False)]
+KeyEnv = Annotated[str | None, typer.Option("--key-env", help="Environment variable that holds the key.", show_default=False)]
+
+
 def init(
     data: Data = None,
     base: Base = None,
@@ -52,6 +63,47 @@ def init(
         _warn_of_absence(data, spoken)
         lines = [f"{out} is written. Next:", f"    tunesmith check {out}", f"    tunesmith run {out}"]
         spoken.answer({"recipe": str(out), "data": data, "base": base}, lines)
+
+
+def synthesise(
+    documents: Documents,
+    out: Folder = Path("synthesised"),
+    kinds: Kinds = None,
+    url: Url = None,
+    model: Model = None,
+    key_env: KeyEnv = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Chooses among what could be asked.")] = 0,
+    workspace: Workspace = WORKSPACE,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Make questions of documents: training rows, an Anki deck, a table, a quiz page.
+
+    Blanks and definitions need no model; the other kinds are written by an engine.
+    """
+    with console(workspace, as_json, quiet, debug) as spoken:
+        from pydantic import ValidationError
+
+        from tunesmith.data.settings.synthesise import SynthesiseConfig
+
+        settings: dict[str, object] = {"kinds": dict.fromkeys(kinds, {})} if kinds else {}
+        if url is not None:
+            settings["engine"] = {"url": url, "model": model or "", "key_env": key_env}
+        try:
+            config = SynthesiseConfig.model_validate(settings)
+        except ValidationError as error:
+            told = error.errors()[0]
+            raise RecipeError(f"synthesise: {'.'.join(map(str, told['loc']))}: {told['msg']}.") from None
+        from tunesmith.pipeline import api
+
+        account = api.synthesise(documents, out, config, seed=seed, workspace=workspace, listen=spoken.listener)
+        lines = [f"{account['items']:,} items of {account['passages']:,} passages."]
+        for kind, counts in account["kinds"].items():
+            dropped = ", ".join(f"{count:,} {reason}" for reason, count in (counts.get("reasons") or {}).items())
+            lines.append(f"  {kind}: {counts['kept']:,} kept of {counts['made']:,}" + (f" ({dropped})" if dropped else ""))
+        lines += [f"Training rows: {out / 'rows.jsonl'}", f"Quiz: {out / 'quiz.html'}", f"Anki: {out / 'anki.txt'}, table: {out / 'items.csv'}"]
+        spoken.answer(account | {"folder": str(out)}, lines)
 
 
 def schema(workspace: Workspace = WORKSPACE, as_json: AsJson = False, quiet: Quiet = False, debug: Debug = False) -> None:

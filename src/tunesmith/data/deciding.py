@@ -6,7 +6,7 @@ Legend: N rows.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from tunesmith.data.near import Clusters
 from tunesmith.data.power import rows_to_show, smallest_gain
 from tunesmith.data.read import read
 from tunesmith.data.sample import at_most
-from tunesmith.data.split import TORN_NEAR, Near, assign, crossing, shares_of, split
+from tunesmith.data.split import TORN_NEAR, Near, assign, crossing, on_two_sides, shares_of, split
 from tunesmith.data.suspecting import Suspected, suspected
 from tunesmith.data.table import PARTS
 
@@ -210,7 +210,10 @@ class Deciding:
     def _tell_split(self, sides_N: "Sides") -> None:
         """How small a gain the test set can show, and what crosses."""
         making, rows = self._making, int((sides_N == SIDES.index("test")).sum())
-        told: dict[str, float] = {"test_rows": rows, "smallest_gain": smallest_gain(rows)}
+        columns, by = making.columns, making.config.split.by
+        told: dict[str, Any] = {"test_rows": rows, "smallest_gain": smallest_gain(rows), "by": by}
+        told["text_crossings"] = on_two_sides(columns.text, sides_N)
+        told["group_crossings"] = None if by is None else on_two_sides(columns.group, sides_N)
         if self._near is not None:
             told["near_crossings"] = crossing(self._near, sides_N)
             if told["near_crossings"]:

@@ -11,6 +11,9 @@ import msgspec
 from tunesmith.core.rows import Message, Row, Span
 
 
+_PLAIN = 1.0
+
+
 class _Line(msgspec.Struct, omit_defaults=True):
     prompt: tuple[Message, ...] = ()
     answer: str = ""
@@ -19,7 +22,7 @@ class _Line(msgspec.Struct, omit_defaults=True):
     value: float | None = None
     tags: tuple[Span, ...] | None = None
     wanted: bool | None = None
-    weight: float = 1.0
+    weight: float = _PLAIN
     fields: dict[str, Any] = {}
     source: str = ""
     id: str = ""
@@ -33,7 +36,8 @@ _SOURCE = b',"source":'
 def line_of(row: Row) -> bytes:
     """The row without its id, as a JSON object. ValueError where a text is no Unicode."""
     fields = row.fields if isinstance(row.fields, dict) else dict(row.fields)
-    held = (row.prompt, row.answer, row.rejected, row.labels, row.value, row.tags, row.wanted, row.weight, fields, row.source)
+    weight = _PLAIN if row.weight == _PLAIN else row.weight  # what is left out is told by identity, not by value
+    held = (row.prompt, row.answer, row.rejected, row.labels, row.value, row.tags, row.wanted, weight, fields, row.source)
     return _ENCODE(_Line(*held))
 
 

@@ -82,10 +82,9 @@ def _made(making: Making) -> Prepared:
             clusters = near.clusters()
     sides_N, errors = Deciding(making, clusters).sides()
     dataset = Writing(making, sides_N, errors.fixes).written()
-    mask = str if making.anonymiser is None else masked
-    seen = looks(making, clusters, errors.ranked, mask)
+    seen = looks(making, clusters, errors.ranked, masked)
     with making.work("audit"):
-        seen |= auditing.result(sides_N, mask)
+        seen |= auditing.result(sides_N, masked)
     making.spool.close()
     return Prepared(dataset, making.account.quarantine, making.held, errors.ranked, seen)
 

@@ -1,6 +1,6 @@
 """A few rows for people to look at: what stages changed and dropped, near-duplicates side by side, labels that look wrong.
 
-Where personal data is replaced, what stands here is masked: kinds in brackets, whatever stage a row was dropped by.
+Personal data in them is masked, kinds in brackets, whether or not the recipe has it replaced; what replaced it is shown as it is.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,22 +17,23 @@ _CHARACTERS = 2000
 _CLUSTERS, _OF_CLUSTER, _SUSPECTS = 10, 8, 20
 
 Mask = Callable[[str], str]
-_RAW = ("normalise", "fill", "filter", "anonymise")
-"""Stages that see rows before their personal data is replaced."""
 
 
 def looks(making: Making, clusters: Clusters | None, suspects: Sequence[Suspect], mask: Mask) -> dict[str, Any]:
     """Samples by name, as JSON values: `samples`, `clusters`, `suspects`."""
     return {
-        "samples": [_sample(each, mask) for each in making.account.shown()],
+        "samples": [sample for each in making.account.shown() if (sample := _sample(each, mask)) is not None],
         "clusters": [] if clusters is None else _clusters(making, clusters, mask),
         "suspects": [_suspect(each, mask) for each in suspects[:_SUSPECTS]],
     }
 
 
-def _sample(each: Shown, mask: Mask) -> dict[str, Any]:
-    before = _shown(each.before, mask if each.stage in _RAW else str)
-    after = None if each.after is None else _shown(each.after, mask if each.stage in _RAW and each.stage != "anonymise" else str)
+def _sample(each: Shown, mask: Mask) -> dict[str, Any] | None:
+    """One sample; None where mending shows something personal that the text before may hide from the mask in broken letters."""
+    before = _shown(each.before, mask)
+    after = None if each.after is None else _shown(each.after, str if each.stage == "anonymise" else mask)
+    if each.stage == "normalise" and each.after is not None and after != _shown(each.after, str):
+        return None
     return {"stage": each.stage, "reason": each.reason, "source": each.before.source, "before": before, "after": after}
 
 

@@ -259,6 +259,19 @@ def crossing(near: Near, sides_N: "npt.NDArray[np.int8]") -> int:
     return found
 
 
+def on_two_sides(keys_N: "npt.NDArray[np.uint64]", sides_N: "npt.NDArray[np.int8]") -> int:
+    """How many keys (texts, groups) stand on more than one side; 0 is no key."""
+    import numpy as np
+
+    rows = (sides_N >= 0) & (keys_N != 0)
+    keys, which = np.unique(keys_N[rows], return_inverse=True)
+    lowest = np.full(len(keys), np.iinfo(np.int8).max, np.int8)
+    highest = np.full(len(keys), NOWHERE, np.int8)
+    np.minimum.at(lowest, which, sides_N[rows])
+    np.maximum.at(highest, which, sides_N[rows])
+    return int((lowest < highest).sum())
+
+
 def shares_of(validation: float | None, test: float | None) -> dict[str, float]:
     """The share of each side that is to be divided off; None for a part that was supplied apart."""
     shares = {"train": 1.0 - (validation or 0.0) - (test or 0.0)}

@@ -5,8 +5,9 @@ The file holds raw rows, so it lies in a folder that its owner alone may read, a
 
 from array import array
 from collections.abc import Iterable, Iterator
+from itertools import accumulate, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from tunesmith.core.files import explained
 from tunesmith.core.rows import Row
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
     Ordinals = npt.NDArray[np.int64] | Iterable[int]
 
-_BLOCK = 2**20
+_BLOCK, _SPAN = 2**20, 2**22
+_AT_ONCE = 1000
+"""Rows taken or given together; read at once where they lie within `_SPAN` bytes."""
 
 
 class Spool:
@@ -45,12 +48,22 @@ class Spool:
 
     def add_lines(self, lines: Iterable[bytes]) -> None:
         """The same of rows that are lines already."""
-        place = self._starts[-1]
+        some = iter(lines)
         with explained(self._path):
-            for line in lines:
-                self._file.write(line)
-                place += len(line)
-                self._starts.append(place)
+            while block := list(islice(some, _AT_ONCE)):
+                self._file.writelines(block)
+                self._starts.extend(islice(accumulate(map(len, block), initial=self._starts[-1]), 1, None))
+
+    def add_block(self, block: bytes, lengths: Iterable[int]) -> None:
+        """The same of lines laid end to end."""
+        with explained(self._path):
+            self._file.write(block)
+        self._starts.extend(islice(accumulate(lengths, initial=self._starts[-1]), 1, None))
+
+    def flush(self) -> None:
+        """Put on disk what was added, for other processes to read."""
+        with explained(self._path):
+            self._file.flush()
 
     def __iter__(self) -> Iterator[Row]:
         """Every row, in order."""
@@ -62,17 +75,29 @@ class Spool:
 
     def lines(self, ordinals: "Ordinals") -> Iterator[bytes]:
         """The same as they lie on disk."""
-        starts = self._starts
+        wanted = map(int, ordinals)
         with explained(self._path):
             self._file.flush()
             with self._path.open("rb", buffering=_BLOCK) as file:
-                place = 0
-                for ordinal in map(int, ordinals):
-                    start, end = starts[ordinal], starts[ordinal + 1]
-                    if start != place:
-                        file.seek(start)
-                    yield file.read(end - start)
-                    place = end
+                while some := list(islice(wanted, _AT_ONCE)):
+                    yield from self._together(file, some) if self._lie_close(some) else self._apart(file, some)
+
+    def _lie_close(self, some: list[int]) -> bool:
+        """Whether all that lies between the first and the last may be read at once."""
+        span = self._starts[some[-1] + 1] - self._starts[some[0]]
+        return 0 <= span <= _SPAN and min(some) == some[0] and max(some) == some[-1]
+
+    def _together(self, file: BinaryIO, some: list[int]) -> Iterator[bytes]:
+        starts, base = self._starts, self._starts[some[0]]
+        file.seek(base)
+        span = file.read(starts[some[-1] + 1] - base)
+        return (span[starts[ordinal] - base : starts[ordinal + 1] - base] for ordinal in some)
+
+    def _apart(self, file: BinaryIO, some: list[int]) -> Iterator[bytes]:
+        for ordinal in some:
+            start = self._starts[ordinal]
+            file.seek(start)
+            yield file.read(self._starts[ordinal + 1] - start)
 
     def close(self) -> None:
         """Forget the rows."""

@@ -65,7 +65,7 @@ def suspected(making: Making, alive_N: "Mask", sides_N: "Sides", clusters: Clust
         rows = [_named(row, ids[int(read[at])]) for row, at in zip(making.spool.rows(judged), judged, strict=True)]
         groups = judged if clusters is None else clusters.component[judged]
         try:
-            ranked = _ranked(making, rows, groups)
+            ranked, accuracy = _ranked(making, rows, groups)
         except DataError:
             if asked:
                 raise
@@ -73,7 +73,7 @@ def suspected(making: Making, alive_N: "Mask", sides_N: "Sides", clusters: Clust
     train = {row.id for row, at in zip(rows, judged, strict=True) if sides_N[at] == SIDES.index("train")}
     decisions = decide([suspect for suspect in ranked if suspect.id in train], config, len(train))
     of = {suspect.id for suspect in ranked}
-    making.found("labels", {"judged": len(judged), "suspected": len(of), "in_train": len(of & train)})
+    making.found("labels", {"judged": len(judged), "suspected": len(of), "in_train": len(of & train), "accuracy": accuracy})
     return _followed(making, decisions, alive_N, ranked)
 
 
@@ -104,8 +104,8 @@ def _named(row: Row, row_id: str) -> Row:
     return replace(row, id=row_id)
 
 
-def _ranked(making: Making, rows: list[Row], groups: "np.ndarray[Any, np.dtype[np.int64]]") -> tuple[Suspect, ...]:
-    """Suspected rows, the likeliest error first; one entry a row and label."""
+def _ranked(making: Making, rows: list[Row], groups: "np.ndarray[Any, np.dtype[np.int64]]") -> tuple[tuple[Suspect, ...], float | None]:
+    """Suspected rows, the likeliest error first, one entry a row and label; and the share of rows given the label that they have."""
     from tunesmith.data.relabel import linear_features, suspected_sets, suspects
 
     config, texts = making.config.relabel, [row.text() for row in rows]
@@ -119,7 +119,7 @@ def _ranked(making: Making, rows: list[Row], groups: "np.ndarray[Any, np.dtype[n
         names, labels = np.unique([row.answer for row in rows], return_inverse=True)
         found = suspects(labels, features, groups_N=groups, folds=config.folds, seed=seed)
         told = zip(found.ordinals_E, found.given_E, found.suggested_E, found.scores_E, strict=True)
-        return tuple(_suspect(rows[at], str(names[given]), str(names[other]), score) for at, given, other, score in told)
+        return tuple(_suspect(rows[at], str(names[given]), str(names[other]), score) for at, given, other, score in told), found.accuracy
     known = sorted({label for row in rows for label in row.labels or ()})
     holds = np.array([[label in (row.labels or ()) for label in known] for row in rows])
     entries = [
@@ -127,7 +127,7 @@ def _ranked(making: Making, rows: list[Row], groups: "np.ndarray[Any, np.dtype[n
         for label, errors in suspected_sets(holds, features, groups_N=groups, folds=config.folds, seed=seed).items()
         for at, score in zip(errors.ordinals_E, errors.scores_E, strict=True)
     ]
-    return tuple(sorted(entries, key=lambda entry: entry.score))
+    return tuple(sorted(entries, key=lambda entry: entry.score)), None
 
 
 def _suspect(row: Row, given: str, suggested: str, score: float) -> Suspect:

@@ -95,23 +95,25 @@ class Table:
 
     def add(self, rows: Sequence[Row], keys: Sequence[Keys], read: Sequence[int], content: Sequence[int], part: int) -> None:
         """Rows with their keys, their places among all rows read, and the hashes of their content."""
-        held = self._columns
-        strata = self._strata.setdefault(part, Strata())
-        for row, key in zip(rows, keys, strict=True):
-            held["text"].append(key.text)
-            held["pair"].append(key.pair)
-            held["answer"].append(key.answer)
-            group = group_of(row, self.by)
-            held["group"].append(0 if group is None else key_of(group) or 1)
-            stratum = strata.of(row) if self.stratified else ""
-            held["stratum"].append(self._codes.setdefault(stratum, len(self._codes)))
-            held["part"].append(part)
-            held["flags"].append(_flags(row))
-            held["time"].append(math.nan if self.timed is None else moment(row.fields.get(self.timed)))
-            held["shown"].append(len(key.shown))
-            held["asked"].append(len(row.answer))
+        self.extend(keyed(rows, keys, self), read, content, part)
+
+    def extend(self, some: "Keyed", read: Sequence[int], content: Sequence[int], part: int) -> None:
+        """The same of rows that another process has looked at."""
+        held, count = self._columns, len(some.columns["text"])
+        for name, column in some.columns.items():
+            held[name].extend(column)
+        held["stratum"].extend(self._coded(some, self._strata.setdefault(part, Strata())))
+        held["part"].extend([part] * count)
         held["read"].extend(read)
         held["key"].extend(content)
+
+    def _coded(self, some: "Keyed", strata: Strata) -> list[int]:
+        """The stratum of each row, as its code."""
+        codes = self._codes
+        if not self.stratified or any(row.labels is not None or row.value is not None for row in some.asking):
+            return [codes.setdefault(strata.of(some.asking[at]) if self.stratified else "", len(codes)) for at in some.which]
+        known = [codes.setdefault(strata.of(row), len(codes)) for row in some.asking]  # told from the row alone
+        return [known[at] for at in some.which]
 
     def strata(self) -> Iterator[tuple[str, int]]:
         """Every stratum met, with its code in the column."""
@@ -125,9 +127,45 @@ class Table:
         return Columns(**{name: np.frombuffer(self._columns[name], dtype=kinds[kind]) for name, kind in _KINDS.items()})
 
 
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """What the table keeps of a run of rows, and what it tells strata from."""
+
+    columns: dict[str, "array[Any]"]
+    asking: list[Row]
+    """What rows ask for, each once and without words around it."""
+    which: "array[int]"
+    """Of each row, its place in `asking`."""
+
+
+def keyed(rows: Sequence[Row], keys: Sequence[Keys], table: Table) -> Keyed:
+    """Columns of some rows for a table, which is only asked what it wants of them."""
+    by, timed, stratified = table.by, table.timed, table.stratified
+    columns: dict[str, list[Any]] = {
+        "text": [key.text for key in keys],
+        "pair": [key.pair for key in keys],
+        "answer": [key.answer for key in keys],
+        "group": [0] * len(rows) if by is None else [_group(row, by) for row in rows],
+        "flags": list(map(_flags, rows)),
+        "time": [math.nan] * len(rows) if timed is None else [moment(row.fields.get(timed)) for row in rows],
+        "shown": [len(key.shown) for key in keys],
+        "asked": [len(row.answer) for row in rows],
+    }
+    targets: dict[Any, int] = {}
+    told = [(row.answer, row.labels, row.value, row.wanted) if stratified else None for row in rows]
+    which = array("I", [targets.setdefault(target, len(targets)) for target in told])
+    asking = [Row(id="") if each is None else Row(id="", answer=each[0], labels=each[1], value=each[2], wanted=each[3]) for each in targets]
+    return Keyed({name: array(_KINDS[name], values) for name, values in columns.items()}, asking, which)
+
+
 def contradictable(row: Row) -> bool:
     """Raw text, preference pairs and judged answers can't contradict one another: many answers to a prompt are their point."""
     return bool(row.prompt) and row.rejected is None and row.wanted is None
+
+
+def _group(row: Row, by: str) -> int:
+    group = group_of(row, by)
+    return 0 if group is None else key_of(group) or 1
 
 
 def _flags(row: Row) -> int:

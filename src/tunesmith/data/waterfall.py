@@ -58,6 +58,48 @@ class Shown:
     """None where it was dropped."""
 
 
+@dataclass(slots=True)
+class StageTrail:
+    """What one stage did to a run of rows; rows by their position in it."""
+
+    kept: int = 0
+    dropped: list[tuple[int, str, Row]] = field(default_factory=list)
+    changed: list[tuple[int, str]] = field(default_factory=list)
+    shown: list[Shown] = field(default_factory=list)
+    """The first few of each change."""
+
+
+class Trail:
+    """What stages did to one run of rows, to be told to an account later, or in another process."""
+
+    def __init__(self, count: int) -> None:
+        """Before the first stage; all `count` rows are there."""
+        self.left: Sequence[int] = range(count)
+        """Positions of the rows that are left."""
+        self.stages: dict[str, StageTrail] = {}
+
+    def follow(self, stage: str, rows: Sequence[Row], outcomes: Iterable[Outcome]) -> list[Row]:
+        """Take a stage's outcomes over the rows that are left, and return those that go on."""
+        told = self.stages[stage] = StageTrail()
+        on: list[Row] = []
+        left: list[int] = []
+        seen: Counter[str] = Counter()
+        for at, row, outcome in zip(self.left, rows, outcomes, strict=True):
+            if outcome.__class__ is Dropped:
+                told.dropped.append((at, outcome.reason, row))
+                continue
+            on.append(outcome.row)
+            left.append(at)
+            if outcome.__class__ is Changed:
+                told.changed.append((at, outcome.reason))
+                seen[outcome.reason] += 1
+                if seen[outcome.reason] <= _SAMPLES:
+                    told.shown.append(Shown(stage, outcome.reason, row, outcome.row))
+        told.kept = len(on)
+        self.left = left
+        return on
+
+
 class Account:
     """Follows every row through the stages, by its place among the rows read. Stages are told in the order they first ran."""
 
@@ -78,15 +120,26 @@ class Account:
     def enter(self, rows: Sequence[Row], keys: Sequence[int]) -> range:
         """Rows were read; returns their places."""
         count, first = self._stage("read"), len(self.keys)
-        for row in rows:
-            name, _, number = row.source.rpartition(":")
-            self._file.append(self._files.setdefault(name, len(self._files)))
-            self._line.append(int(number))
+        self._enter_sources([row.source for row in rows])
         self.keys.extend(keys)
         for column in (self._end, self._changes):
             column.extend([0] * len(rows))
         count.kept += len(rows)
         return range(first, len(self.keys))
+
+    def _enter_sources(self, sources: list[str]) -> None:
+        """Files and lines of `name:number`. Rows that come together are mostly of one file."""
+        name = sources[0].rpartition(":")[0] if sources else ""
+        start = len(name) + 1
+        if all(source.startswith(f"{name}:") and source[start:].isdecimal() for source in sources):
+            if sources:
+                self._file.extend([self._files.setdefault(name, len(self._files))] * len(sources))
+            self._line.extend([int(source[start:]) for source in sources])
+            return
+        for source in sources:
+            name, _, number = source.rpartition(":")
+            self._file.append(self._files.setdefault(name, len(self._files)))
+            self._line.append(int(number))
 
     def bad(self, lines: Iterable[BadLine]) -> None:
         """Lines could not be read."""
@@ -96,24 +149,26 @@ class Account:
 
     def follow(self, stage: str, places: Sequence[int], rows: Sequence[Row], outcomes: Iterable[Outcome]) -> tuple[list[int], list[Row]]:
         """Take a stage's outcomes over `rows`, count them, and return those that go on, with their places."""
-        count = self._stage(stage)
-        on: list[Row] = []
-        left: list[int] = []
-        for place, row, outcome in zip(places, rows, outcomes, strict=True):
-            if isinstance(outcome, Dropped):
-                self._end[place] = self._ends.setdefault((stage, outcome.reason), len(self._ends))
-                count.reasons[outcome.reason] += 1
-                self.show(stage, outcome.reason, row)
-                continue
-            on.append(outcome.row)
-            left.append(place)
-            count.kept += 1
-            if isinstance(outcome, Changed):
-                count.changed += 1
-                count.changes[outcome.reason] += 1
-                self._change(place, stage, outcome.reason)
-                self._show(stage, outcome.reason, row, outcome.row)
-        return left, on
+        trail = Trail(len(rows))
+        on = trail.follow(stage, rows, outcomes)
+        return self.retrace(trail, places), on
+
+    def retrace(self, trail: Trail, places: Sequence[int]) -> list[int]:
+        """Count what stages did to the rows at `places`; returns the places of those that go on."""
+        for stage, told in trail.stages.items():
+            count = self._stage(stage)
+            count.kept += told.kept
+            count.changed += len(told.changed)
+            for at, reason, row in told.dropped:
+                self._end[places[at]] = self._ends.setdefault((stage, reason), len(self._ends))
+                count.reasons[reason] += 1
+                self.show(stage, reason, row)
+            for at, reason in told.changed:
+                count.changes[reason] += 1
+                self._change(places[at], stage, reason)
+            for shown in told.shown:
+                self._show(stage, shown.reason, shown.before, shown.after)
+        return [places[at] for at in trail.left]
 
     def decide(self, stage: str, places: "Places", decision: "npt.NDArray[np.uint8]", reasons: Sequence[str]) -> None:
         """Take a stage's codes over rows at `places`: 0 keeps, k drops for `reasons[k - 1]`."""

@@ -19,9 +19,22 @@ from tunesmith.pipeline.workspace import Workspace
 from tunesmith.recipe import Recipe
 
 if TYPE_CHECKING:
+    from tunesmith.data.settings.synthesise import SynthesiseConfig
     from tunesmith.ledger.ledger import Ledger
 
-__all__ = ["CheckReport", "PreparedDataset", "RenderedRow", "Round", "check", "compare", "prepare", "rounds", "run", "show"]
+__all__ = [
+    "CheckReport",
+    "PreparedDataset",
+    "RenderedRow",
+    "Round",
+    "check",
+    "compare",
+    "prepare",
+    "rounds",
+    "run",
+    "show",
+    "synthesise",
+]
 
 DEFAULT = Path(".tunesmith")
 
@@ -74,10 +87,18 @@ class PreparedDataset:
     folder: Path
     report: dict[str, Any]
     """The `data` piece of report.json."""
+    card: Path
+    """The data report, one page."""
+    review: Path | None = None
+    """Labels that look wrong, to be filled in and named in `data.relabel.review`; None where none does."""
+    first: tuple[str, ...] = ()
+    """What to look at, the costliest first, a sentence each."""
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict."""
-        return {"id": self.id, "folder": str(self.folder), "report": self.report}
+        review = str(self.review) if self.review else None
+        told = {"id": self.id, "folder": str(self.folder), "report": self.report, "card": str(self.card)}
+        return told | {"review": review, "first": list(self.first)}
 
 
 def _round(record: RoundRecord, workspace: Workspace, *, finished_before: bool = False) -> Round:
@@ -173,14 +194,53 @@ def check(recipe: Recipe, *, workspace: Path = DEFAULT, listen: Listener = silen
 
 def prepare(recipe: Recipe, *, workspace: Path = DEFAULT, listen: Listener = silent) -> PreparedDataset:
     """Read, clean and split the data into an immutable dataset."""
-    from tunesmith.pipeline.data_report import data_report
-    from tunesmith.pipeline.datasets import prepared_dataset, record_dataset
+    from tunesmith.pipeline.data_report import count_tokens, data_report
+    from tunesmith.pipeline.datasets import REVIEW, prepared_dataset, record_dataset
+    from tunesmith.report.data_card import write_data_card
+    from tunesmith.report.data_look import first_to_look
 
     place = Workspace(Path(workspace))
     dataset, folder = prepared_dataset(recipe, place, listen)
     with place.ledger() as ledger:
         record_dataset(ledger, dataset)
-    return PreparedDataset(dataset.id, folder, data_report(dataset))
+    whole = read_json(folder / "report.json")
+    if not whole.get("tokens"):
+        whole["tokens"] = count_tokens(dataset, recipe)
+        write_data_card(whole, folder)
+    review = folder / REVIEW
+    return PreparedDataset(
+        id=dataset.id,
+        folder=folder,
+        report=data_report(dataset),
+        card=folder / "report.html",
+        review=review if review.exists() else None,
+        first=tuple(pointer.sentence for pointer in first_to_look(whole)),
+    )
+
+
+def synthesise(
+    documents: str,
+    out: Path,
+    config: "SynthesiseConfig | None" = None,
+    *,
+    seed: int = 0,
+    workspace: Path = DEFAULT,
+    listen: Listener = silent,
+) -> dict[str, Any]:
+    """Make questions of documents, each checked against the passage it rests on; returns the account of what was made.
+
+    Args:
+        documents: a document, a folder or a glob of documents.
+        out: folder for rows.jsonl (training rows), anki.txt, items.csv, quiz.html and account.json.
+        config: kinds, checks, engine; blanks and definitions where absent, which need no model.
+        seed: chooses among what could be asked.
+        workspace: where an engine's answers are kept, so that none is paid for twice.
+        listen: told of progress.
+    """
+    from tunesmith.data.settings.synthesise import SynthesiseConfig
+    from tunesmith.pipeline.synthesising import synthesised
+
+    return synthesised(str(documents), Path(out), config or SynthesiseConfig(), seed, Workspace(Path(workspace)), listen)
 
 
 def show(round_id: str, *, workspace: Path = DEFAULT) -> Round:

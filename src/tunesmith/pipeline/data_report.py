@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from tunesmith.chat.labels import label_texts
@@ -39,6 +38,7 @@ def whole_report(dataset: Dataset, recipe: Recipe, looks: Mapping[str, Any], *, 
     for name, key, place in (("near", "clusters", "clusters"), ("labels", "suspects", "first"), ("personal", "personal", "samples")):
         if name in findings and looks.get(key):
             findings[name][place] = looks[key]
+    findings |= {name: looks[key] for name, key in (("lengths", "spread"), ("audit", "audit"), ("coverage", "coverage")) if key in looks}
     return {
         "schema": 1,
         "dataset": {
@@ -112,14 +112,3 @@ def _lengths(rows: Sequence[Row], renderer: Renderer) -> list[int]:
             pair = renderer.pair(row) if row.rejected is not None else (renderer.row(row, whole=not row.prompt),)
             found.append(sum(len(one.ids) for one in pair))
     return found
-
-
-def write_review_list(dataset_folder: Path, suspects: Sequence[Any]) -> Path | None:
-    """The list of suspected labels beside the dataset, for a person to fill in; None where there is none."""
-    from tunesmith.data.review import write_review
-
-    if not suspects:
-        return None
-    path = dataset_folder / "review.csv"
-    write_review(path, suspects)
-    return path

@@ -13,17 +13,22 @@ from tunesmith.core.hashing import digest, digest_file
 from tunesmith.core.progress import Ended, Listener, Said
 from tunesmith.core.rows import Row
 from tunesmith.data.config import DataConfig
-from tunesmith.data.dataset import Dataset, read_dataset
+from tunesmith.data.dataset import Dataset, Prepared, read_dataset
 from tunesmith.data.prepare import prepare
+from tunesmith.data.review import write_review
 from tunesmith.data.settings.read import ReadConfig
 from tunesmith.data.source import files_of
 from tunesmith.embedded import sample_path
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import DatasetRecord
+from tunesmith.pipeline.data_report import whole_report
+from tunesmith.pipeline.handed import handed_to
 from tunesmith.pipeline.workspace import Workspace
 from tunesmith.recipe import Recipe
 
 VERSION = 2
+REVIEW = "review.csv"
+"""Name of the list of suspected labels beside a dataset."""
 _YOUNG_SECONDS = 60
 """A folder may be this old and not yet locked by the process that made it."""
 
@@ -62,11 +67,23 @@ def prepared_dataset(recipe: Recipe, workspace: Workspace, listen: Listener) -> 
             listen(Ended("prepare", 0.0, reused=True))
             return read_dataset(folder), folder
     with passing_folder(workspace) as scratch:
-        prepared = prepare(config, recipe.seed, listen, scratch=scratch)
+        prepared = prepare(config, recipe.seed, listen, scratch=scratch, handed=handed_to(recipe, workspace))
         folder = workspace.datasets / f"{prepared.dataset.id[:16]}-{key[:8]}"
         prepared.write(folder)
+        _write_report(prepared, recipe, folder)
     write_json(pointer, {"dataset": folder.name})
     return read_dataset(folder), folder
+
+
+def _write_report(prepared: Prepared, recipe: Recipe, folder: Path) -> None:
+    """The data report beside the dataset, and the list of suspected labels for a person to fill in."""
+    from tunesmith.report.data_card import write_data_card
+
+    report = whole_report(prepared.dataset, recipe, prepared.looks)
+    if prepared.suspects:
+        write_review(folder / REVIEW, prepared.suspects)
+        report["findings"].get("labels", {})["review"] = REVIEW
+    write_data_card(report, folder)
 
 
 @contextmanager

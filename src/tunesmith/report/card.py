@@ -67,7 +67,7 @@ def card(report: Mapping[str, Any]) -> str:
     from tunesmith.report import figures, judged, made, mistakes
 
     held = read_report(report)
-    return _page(
+    return page(
         "card.html.j2",
         report=held,
         title=f"Round {held.round.id}",
@@ -111,10 +111,11 @@ def compare_card(reports: Sequence[Mapping[str, Any]]) -> str:
     if not reports:
         raise RecipeError("There is nothing to compare: name at least one round.")
     held: list[Report] = [read_report(report) for report in reports]
-    return _page("compare.html.j2", title=side_by_side.title(held), view=side_by_side.view(held))
+    return page("compare.html.j2", title=side_by_side.title(held), view=side_by_side.view(held))
 
 
-def _page(template: str, **values: Any) -> str:
+def page(template: str, **values: Any) -> str:
+    """A packaged template with these values, every text in it made visible and escaped."""
     return _environment().get_template(template).render(**values).strip() + "\n"
 
 

@@ -4,7 +4,7 @@ The page is self-contained: no script, no font, picture or style from elsewhere,
 the reader's choice of light or dark. A content security policy in it forbids any script, whatever a row holds; every text is
 escaped besides, and characters that hide or turn text around are written out (`tunesmith.report.text`). However many rows,
 labels and reasons there are, and however long, the page stays under 2 MB: a few of each are shown and the others counted.
-Takes some 0.2 s. Masking is left to who makes the samples: texts are shown as they come.
+Takes some 0.3 s. Masking is left to who makes the samples: texts are shown as they come.
 
 report.json, schema 1
 ---------------------
@@ -23,7 +23,7 @@ that may hold anything; reasons, kinds and rules are short phrases.
       personal      looked, rows, kinds {kind: count}, replaced, samples [text, masked]
       near          pairs, alike (rows that nearly repeat another), compared, capped, clusters [[{source, text, label}]]
       contamination held {name: texts}, dropped
-      labels        judged, suspected, in_train, review (name of a file), first [{source, text, given, suggested, score}]
+      labels        judged, suspected, in_train, accuracy (of the model that judged them), review (name of a file), first [{source, text, given, suggested, score}]
       suspicions    looked, rules {rule: rows}: of rules that only count
       split         test_rows, smallest_gain (a share), text_crossings, group_crossings, near_crossings, by (a column)
       augment       made {way: rows}, refused {reason: rows}
@@ -44,7 +44,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.core.files import write_json, write_text
-from tunesmith.report.card import _page
+from tunesmith.report.card import page
 from tunesmith.report.data_look import Pointer, first_to_look, headline
 from tunesmith.report.data_shape import SCHEMA, DataReport, read_data_report
 from tunesmith.report.shape import finite
@@ -65,7 +65,7 @@ def data_card(report: Mapping[str, Any]) -> str:
 
     held = read_data_report(report)
     look = first_to_look(held)
-    return _page(
+    return page(
         "data.html.j2",
         title=_title(held),
         when=figures.moment(one_line(held.dataset.created, 60)) if held.dataset.created else "",

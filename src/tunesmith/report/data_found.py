@@ -11,7 +11,7 @@ from markupsafe import Markup
 from tunesmith.report import charts, figures
 from tunesmith.report.data_diff import Shown, alone, side_by_side
 from tunesmith.report.data_look import rows
-from tunesmith.report.data_shape import SIDES, DataReport, Split, Tokens
+from tunesmith.report.data_shape import SIDES, SURE, DataReport, Split, Tokens
 from tunesmith.report.data_spread import ruler
 from tunesmith.report.text import label, one_line, passage
 
@@ -112,6 +112,9 @@ def suspects(report: DataReport) -> SuspectsView | None:
         return SuspectsView(f"None of {figures.whole(held.judged)} labels judged looks wrong.", [])
     train = f", {figures.whole(held.in_train)} of them in train" if held.in_train is not None else ""
     said = f"{figures.whole(held.suspected)} of {figures.whole(held.judged)} labels judged look wrong{train}."
+    if held.accuracy is not None:
+        said += f" The model that judged them gives the label that stands there to {held.accuracy:.0%} of rows it was not fitted on"
+        said += "." if held.accuracy >= SURE else ": it is often wrong itself, so most of these may be right."
     said += f" All are listed in {one_line(held.review, 60)}, to be decided by a person." if held.review else ""
     lines = [
         (one_line(each.source, 60), passage(each.text, TEXT), _given(each.given), _given(each.suggested), _score(each.score))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.report import figures
-from tunesmith.report.data_shape import SIDES, Audited, DataReport, read_data_report
+from tunesmith.report.data_shape import SIDES, SURE, Audited, DataReport, read_data_report
 from tunesmith.report.text import label, one_line
 
 DROPPED = 0.05
@@ -152,7 +152,11 @@ def _label_errors(report: DataReport) -> Iterator[Told]:
         where = f"; decide in {one_line(held.review, 60)}" if held.review else ""
         look = "label looks" if held.suspected == 1 else "labels look"
         told = f"{figures.whole(held.suspected)} {look} wrong, of {figures.whole(held.judged)} judged{where}."
-        yield told, "suspects", _ratio(held.suspected, held.judged)
+        weight = _ratio(held.suspected, held.judged)
+        if held.accuracy is not None and held.accuracy < SURE:
+            told = told.removesuffix(".") + f"; what judged them is right on {held.accuracy:.0%} alone, so most of these may be right."
+            weight *= max(0.0, 2 * held.accuracy - 1)
+        yield told, "suspects", weight
 
 
 def _near(report: DataReport) -> Iterator[Told]:

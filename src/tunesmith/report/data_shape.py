@@ -25,6 +25,10 @@ Counts = Annotated[dict[str, int], BeforeValidator(_without_nulls)]
 Texts = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 
 
+SURE = 0.8
+"""A model that is right so often is believed when it doubts a label."""
+
+
 class _Part(BaseModel):
     """A frozen piece of a report; null for a field with a default means the default."""
 
@@ -127,6 +131,7 @@ class LabelErrors(_Part):
     judged: int = 0
     suspected: int = 0
     in_train: Count = None
+    accuracy: float | None = None
     review: str = ""
     first: list[Suspect] = []
 

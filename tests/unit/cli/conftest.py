@@ -93,6 +93,9 @@ class FakePrepared:
     id: str = "d-1"
     folder: Path = Path("w/datasets/d-1")
     report: dict[str, Any] = field(default_factory=lambda: REPORT["data"])
+    card: Path = Path("w/datasets/d-1/report.html")
+    review: Path | None = None
+    first: tuple[str, ...] = ("12 lines could not be read.",)
 
     def to_json(self) -> dict[str, Any]:
         return {"id": self.id, "folder": str(self.folder), "report": self.report}
