@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import Any
 
 from data_cases.near import DATA, ROOT, edited, fold, near, spliced
-
 from training.peers import environment
 
 SPEED_ROWS, MEMORY_ROWS = 1_000_000, 5_000_000
@@ -85,7 +84,10 @@ def speed() -> dict[str, Any]:
         _divided(rows, halves, workers)
         while len(runs) < REPEATS and (len(runs) < 2 or time.perf_counter() - began < ENOUGH_SECONDS):
             runs.append((ours(rows, ALIKE), _peer(python, halves, workers)))
-            told = [f"{name} {run['seconds']:.1f} s, {run['busy']:.1f} s of processor time" for name, run in zip(("ours", "peer"), runs[-1], strict=True)]
+            told = [
+                f"{name} {run['seconds']:.1f} s, {run['busy']:.1f} s of processor time"
+                for name, run in zip(("ours", "peer"), runs[-1], strict=True)
+            ]
             print(f"  prepare-speed: {'; '.join(told)}", file=sys.stderr, flush=True)
     ratios = sorted(peer["seconds"] / mine["seconds"] for mine, peer in runs)
     mine, peer = (min(turn, key=lambda run: run["seconds"]) for turn in zip(*runs, strict=True))
@@ -127,7 +129,7 @@ def ours(rows: Path, config: dict[str, Any]) -> dict[str, Any]:
 def _told(command: list[str]) -> dict[str, Any]:
     """The last line a process printed."""
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "benchmarks")}
-    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{Path(command[1]).name} ended with code {done.returncode}: {done.stderr[-500:]}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -92,9 +92,7 @@ def run(asked: dict[str, Any]) -> None:
     norm = TextNormConfig(
         norm_numbers=False, norm_weekdays=False, norm_monthnames=False, remove_punctuation=False, norm_unicode_diacritics=False
     )
-    config = MinhashConfig(
-        n_grams=asked["words"] if asked["pieces"] == "words" else 5, norm_config=norm, hash_config=HashConfig(precision=32)
-    )
+    config = MinhashConfig(5, asked["buckets"], asked["hashes"], norm_config=norm, hash_config=HashConfig(precision=32))
 
     def step(name: str, pipeline: list[Any], tasks: int) -> None:
         LocalPipelineExecutor(

@@ -71,7 +71,7 @@ def test_a_disk_that_fills_up_at_every_stage(disk: Any, recipe: Path, tmp_path: 
         assert size < 64 * 2**20, failed
         disk(f"size={size}")
     assert_whole(place)
-    assert all(any(word in line for line in failed) for word in ("tunesmith.db", "datasets", "training/anchor")), failed
+    assert all(any(word in line for line in failed) for word in ("tunesmith.db", "cache/passing", "training/anchor")), failed
     (whole,) = (place / "work" / "rounds").iterdir()
     command("run", recipe, "--workspace", tmp_path / "roomy", "--quiet")
     (uninterrupted,) = (tmp_path / "roomy" / "rounds").iterdir()

@@ -84,7 +84,9 @@ def test_a_reviewed_list_is_followed(command: Any, tmp_path: Path) -> None:
 def test_nothing_personal_is_left(command: Any, tmp_path: Path) -> None:
     held = rows(200)
     for number, row in enumerate(held):
-        row["text"] = f"My name is Katharina Oberhuber. {row['text']} Write to katharina.oberhuber@web.de or call +49 30 9018 {2000 + number}."
+        row["text"] = (
+            f"My name is Katharina Oberhuber. {row['text']} Write to katharina.oberhuber@web.de or call +49 30 9018 {2000 + number}."
+        )
     path = written(tmp_path / "tickets.jsonl", held)
     data = {"path": str(path), "anonymise": {"map": "map.jsonl"}, "task": "classify"}
     said = command("prepare", recipe(tmp_path, **data), "--workspace", tmp_path / "w", "--json")
@@ -97,7 +99,7 @@ def test_nothing_personal_is_left(command: Any, tmp_path: Path) -> None:
     assert "Oberhuber" not in said.out + said.err
     undo = tmp_path / "map.jsonl"
     assert "Oberhuber" in undo.read_text() and undo.stat().st_mode & 0o777 == 0o600
-    assert not list((tmp_path / "w" / "cache" / "passing").iterdir())
+    assert not (tmp_path / "w" / "cache" / "passing").exists()
     again = command("prepare", recipe(tmp_path, **(data | {"instruction": "Sort."})), "--workspace", tmp_path / "w")
     assert again.code == 2 and "map.jsonl, which exists" in again.err
 

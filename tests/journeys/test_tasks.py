@@ -61,7 +61,7 @@ def test_numbers(run: Any, head: str | None) -> None:
         rows,
         data={"task": "regress"},
         method={"head": head},
-        train={"max_steps": 4 if head else 100, "epochs": 30, "learning_rate": 0.003},
+        train={"max_steps": 4 if head else 240, "epochs": 30, "learning_rate": 0.003},
     ).json()["report"]
     assert report["training"]["objective"] == ("sft" if head else "regression")
     assert report["verdict"]["metric"] == "pearson" and "Pearson correlation" in report["verdict"]["sentence"]

@@ -23,7 +23,9 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write the recip
 Force = Annotated[bool, typer.Option("--force", help="Overwrite the file where it is there already.")]
 
 
-Documents = Annotated[str, typer.Argument(metavar="DOCUMENTS", help="A document, a folder or a glob of md, txt, html, pdf, docx.", show_default=False)]
+Documents = Annotated[
+    str, typer.Argument(metavar="DOCUMENTS", help="A document, a folder or a glob of md, txt, html, pdf, docx.", show_default=False)
+]
 Folder = Annotated[Path, typer.Option("--out", "-o", help="Folder to write into.")]
 Kinds = Annotated[
     list[str] | None,
@@ -78,16 +80,17 @@ def synthesise(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Make questions of documents: training rows, an Anki deck, a table, a quiz page.
+    """Make questions of documents, each with its passage.
 
-    Blanks and definitions need no model; the other kinds are written by an engine.
+    Written as training rows, an Anki deck, a table and a quiz page. Blanks and definitions need no model; the other kinds are
+    written by an engine.
     """
     with console(workspace, as_json, quiet, debug) as spoken:
         from pydantic import ValidationError
 
         from tunesmith.data.settings.synthesise import SynthesiseConfig
 
-        settings: dict[str, object] = {"kinds": dict.fromkeys(kinds, {})} if kinds else {}
+        settings: dict[str, object] = {"kinds": {kind: {} for kind in kinds}} if kinds else {}
         if url is not None:
             settings["engine"] = {"url": url, "model": model or "", "key_env": key_env}
         try:
@@ -102,7 +105,11 @@ def synthesise(
         for kind, counts in account["kinds"].items():
             dropped = ", ".join(f"{count:,} {reason}" for reason, count in (counts.get("reasons") or {}).items())
             lines.append(f"  {kind}: {counts['kept']:,} kept of {counts['made']:,}" + (f" ({dropped})" if dropped else ""))
-        lines += [f"Training rows: {out / 'rows.jsonl'}", f"Quiz: {out / 'quiz.html'}", f"Anki: {out / 'anki.txt'}, table: {out / 'items.csv'}"]
+        lines += [
+            f"Training rows: {out / 'rows.jsonl'}",
+            f"Quiz: {out / 'quiz.html'}",
+            f"Anki: {out / 'anki.txt'}, table: {out / 'items.csv'}",
+        ]
         spoken.answer(account | {"folder": str(out)}, lines)
 
 

@@ -1,12 +1,11 @@
 """The first passes: rows one by one, from their files through the stages that look at one row, into the spool and the table.
 
 Twice through the disk: what a stage must know of all rows beforehand (how common a value is, how answers end) is counted on
-the way in. The second time many rows are shared out among processes (`working`); what they did is put together here, in order.
+the way in.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
@@ -18,30 +17,22 @@ from tunesmith.data.config import Task
 from tunesmith.data.fill import FillCount, fill
 from tunesmith.data.filter.facts import FilterCount
 from tunesmith.data.filter.stage import Rules, Suspicions, filter_rows, rules_of
-from tunesmith.data.fold import keys_of, row_key
+from tunesmith.data.fold import Keys, keys_of, row_key
 from tunesmith.data.formats import BadLine
-from tunesmith.data.lines import line_of
 from tunesmith.data.making import CHUNK, Making
 from tunesmith.data.normalise import normalise
 from tunesmith.data.personal import LOOKED, look
 from tunesmith.data.read import Reading
 from tunesmith.data.spool import Spool
-from tunesmith.data.table import PARTS, Keyed, keyed
-from tunesmith.data.waterfall import Trail
-from tunesmith.data.working import cores, each
+from tunesmith.data.table import PARTS
 
 SUSPECTED = 50_000
 """Rules that only count look at so many rows of the main file, the first ones."""
 _NOTED = 0.01
 """A person is told of a rule that would drop more than this share."""
 
-SHARED = 50_000
-"""From so many rows on the work is shared out."""
-_PIECE = 8000
-"""Rows that a process takes at a time."""
-
 Stage = tuple[str, Callable[[list[Row]], Iterable[Outcome]]]
-Taker = Callable[[list[str]], None]
+Taker = Callable[[list[Row], list[Keys]], None]
 T = TypeVar("T")
 
 
@@ -50,7 +41,7 @@ def clean(making: Making, took: Taker) -> None:
 
     Args:
         making: gets the rows in its spool and table, and what became of the others in its account.
-        took: told what the rows that go on show, folded, run by run.
+        took: told of the rows that go on, chunk by chunk, with their keys.
 
     Raises:
         RecipeError: a rule that can't be followed.
@@ -111,30 +102,32 @@ class _Part:
                 done += len(chunk)
                 making.listen(Advanced(work, done))
 
-    def _stages(self, filled: Callable[[list[Row]], Iterable[Outcome]], rules: Rules) -> list[Stage]:
-        anonymiser = self._making.anonymiser
-        replaced: list[Stage] = [] if anonymiser is None else [("anonymise", lambda rows: anonymise(rows, anonymiser))]
-        return [("fill", filled), ("filter", lambda rows: filter_rows(rows, rules)), *replaced]
+    def _stages(self, filled: Callable[[list[Row]], Iterable[Outcome]]) -> list[Stage]:
+        return [("fill", filled)]
 
     def _through(self, stages: list[Stage], rules: Rules, suspicions: Suspicions, took: Taker) -> None:
         """Rows go through the other stages, and are kept with their keys."""
-        making, work, part, count, end = self._making, self._work("clean"), PARTS.index(self._name), len(self._places), 0
-        account, seen, table = making.account, self._seen, making.table
-        seen.flush()
-        alone = count < SHARED or making.anonymiser is not None  # it counts what it replaces, and may hold a model
-        pieces = (range(start, min(start + _PIECE, count)) for start in range(0, count, _PIECE))
-        with making.work(work, count):
-            for done in each(lambda piece: _cleaned(seen, piece, stages, table), pieces, 1 if alone else cores()):
-                left = account.retrace(done.trail, self._places[end : end + done.count])
-                table.extend(done.keyed, left, [account.keys[place] for place in left], part)
-                making.spool.add_block(done.lines, done.lengths)
-                took(done.shown)
-                end += done.count
-                making.listen(Advanced(work, end))
-        self._suspect(rules, suspicions)
+        making, work, part, start = self._making, self._work("clean"), PARTS.index(self._name), 0
+        account = making.account
+        with making.work(work, len(self._places)):
+            for rows in chunks(self._seen, CHUNK):
+                places = self._places[start : start + len(rows)].tolist()
+                for stage, outcomes in stages:
+                    places, rows = account.follow(stage, places, rows, outcomes(rows))
+                told = suspicions if start < SUSPECTED else None
+                places, rows = account.follow("filter", places, rows, filter_rows(rows, rules, told))
+                if making.anonymiser is not None:
+                    places, rows = account.follow("anonymise", places, rows, anonymise(rows, making.anonymiser))
+                elif start == 0 and part == 0:
+                    look(making, rows[:LOOKED])
+                keys = [keys_of(row) for row in rows]
+                making.table.add(rows, keys, places, [account.keys[place] for place in places], part)
+                making.spool.add(rows)
+                took(rows, keys)
+                start += CHUNK
+                making.listen(Advanced(work, min(start, len(self._places))))
 
-    def _look(self, rules: Rules, suspicions: Suspicions) -> None:
-        """What is only counted and told, among the first rows."""
+
 def _tell(making: Making, suspicions: Suspicions, looked: int) -> None:
     """Keep what rules that only count have found; a person is told of what is common."""
     making.found("suspicions", {"looked": looked, "rules": dict(suspicions.counts.most_common())})

@@ -10,7 +10,6 @@ import msgspec
 
 from tunesmith.core.rows import Message, Row, Span
 
-
 _PLAIN = 1.0
 
 

@@ -103,6 +103,8 @@ def passing_folder(workspace: Workspace) -> Iterator[Path]:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # another process has a folder there
+            place.rmdir()
 
 
 def general_rows(recipe: Recipe, workspace: Workspace, listen: Listener, held_out: Iterable[Row]) -> tuple[list[Row], str]:

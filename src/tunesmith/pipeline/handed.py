@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from tunesmith.engines.openai import OpenAIEngine
 
 _BATCH = 32
-_KIND_OF = {"per": "person", "person": "person", "name": "person", "loc": "address", "address": "address", "email": "email", "phone": "phone"}
+_KIND_OF = {
+    "per": "person",
+    "person": "person",
+    "name": "person",
+    "loc": "address",
+    "address": "address",
+    "email": "email",
+    "phone": "phone",
+}
 """What a model calls a thing, without its `B-` or `I-` -> the kind it is here; other labels are passed over."""
 
 
@@ -31,7 +39,7 @@ def handed_to(recipe: Recipe, workspace: Workspace) -> Handed:
         MachineError: a model is damaged.
     """
     data = recipe.data
-    wants = data.relabel.features == "base" and data.relabel.action != "off" or data.coverage.features == "base"
+    wants = (data.relabel.features == "base" and data.relabel.action != "off") or data.coverage.features == "base"
     return Handed(
         features=_base_features(recipe) if wants else None,
         engine=None if data.augment.engine is None else engine_of(data.augment.engine, workspace),

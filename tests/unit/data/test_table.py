@@ -28,7 +28,10 @@ def columns(rows: list[Row], by: str | None = None, timed: str | None = None, *,
 
 
 TEXTS = st.text(alphabet="abÄß \t", max_size=4)
-ROWS = st.lists(st.builds(row, TEXTS, st.sampled_from(["x", "X", "y", ""]), fields=st.fixed_dictionaries({"g": st.integers(0, 2) | st.none()})), max_size=30)
+ROWS = st.lists(
+    st.builds(row, TEXTS, st.sampled_from(["x", "X", "y", ""]), fields=st.fixed_dictionaries({"g": st.integers(0, 2) | st.none()})),
+    max_size=30,
+)
 
 
 @settings(max_examples=80, deadline=None)

@@ -38,7 +38,9 @@ def outcomes(some: list[Row], fates: list[int]) -> Iterator[Outcome]:
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(st.integers(0, 4), min_size=3, max_size=3), max_size=30), st.integers(1, 8))
-def test_every_row_is_counted_at_every_stage_and_its_end_is_told(tmp_path_factory: pytest.TempPathFactory, fates: list[list[int]], step: int) -> None:
+def test_every_row_is_counted_at_every_stage_and_its_end_is_told(
+    tmp_path_factory: pytest.TempPathFactory, fates: list[list[int]], step: int
+) -> None:
     account = Account(tmp_path_factory.mktemp("account"))
     some = rows(len(fates))
     expected: list[tuple[str, str, list[tuple[str, str]]]] = []
@@ -52,7 +54,10 @@ def test_every_row_is_counted_at_every_stage_and_its_end_is_told(tmp_path_factor
             changes += [(f"stage {number}", f"reason {fate}")] * (fate > 2)
         expected.append((*end, changes))
     for start in range(0, len(some), step):
-        on, places = some[start : start + step], account.enter(some[start : start + step], range(start, start + len(some[start : start + step])))
+        on, places = (
+            some[start : start + step],
+            account.enter(some[start : start + step], range(start, start + len(some[start : start + step]))),
+        )
         left: list[int] = list(places)
         for number in range(3):
             left, on = account.follow(f"stage {number}", left, on, outcomes(on, [fates[place][number] for place in left]))
@@ -80,7 +85,14 @@ def test_a_decision_ends_rows_by_its_codes(account: Account) -> None:
     account.enter(rows(5), range(5))
     account.decide("dedup", np.array([0, 2, 4]), np.array([0, 1, 2], np.uint8), ("again", "nearly"))
     account.untouched("dedup", 2)
-    assert account.stages()[-1] == {"stage": "dedup", "kept": 3, "changed": 0, "dropped": 2, "reasons": {"again": 1, "nearly": 1}, "changes": {}}
+    assert account.stages()[-1] == {
+        "stage": "dedup",
+        "kept": 3,
+        "changed": 0,
+        "dropped": 2,
+        "reasons": {"again": 1, "nearly": 1},
+        "changes": {},
+    }
     told = list(account.fates(np.array([0, 1, -1, 0, -1], np.int8), SIDES, account.ids()))
     assert [(fate["fate"], fate["reason"]) for fate in told] == [
         ("train", ""),
