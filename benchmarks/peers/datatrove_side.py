@@ -1,17 +1,16 @@
 """datatrove's side: the same stages over the same rows, on as many processes as we have; run once, told by a line of JSON.
 
-    python datatrove_side.py '{"folder": IN, "out": EMPTY, "workers": 2, "words": 2, "pieces": "words"}'
-    -> {"seconds": ..., "rows": ..., "version": ..., "peak_mib": ...}
+    python datatrove_side.py '{"folder": IN, "out": EMPTY, "workers": 2, "buckets": 14, "hashes": 8}'
+    -> {"seconds": ..., "busy": ..., "rows": ..., "copies": ..., "version": ..., "peak_mib": ...}
 
-`folder` holds one JSONL file a worker: it divides work by file. Stages: read, mend the encoding (ftfy, only where a text isn't ASCII:
-its own FTFYFormatter looks at every text and costs a third more), white space, at least two characters, MinHash signatures written
-in the same pass as the cleaned rows, buckets, clusters, rows of which another stands for left out, write. Equal texts share every
-hash, so its MinHash is its exact deduplication too; a pass of its own would cost more. What a user can set for speed is set: no
-compression, forked workers, no progress bars, whole files buffered (`lines_to_buffer`), 32-bit xxhash, words parted at spaces in
-place of spaCy.
+`folder` holds one JSONL file a worker: it divides work by file. Stages: read, mend the encoding (ftfy, only where a text isn't ASCII;
+its own FTFYFormatter looks at every text), white space, at least two characters, MinHash signatures written in the same pass as the
+cleaned rows, buckets, clusters, rows of which another stands for left out, write. Equal texts share every hash, so its MinHash is its
+exact deduplication too; a pass of its own would cost more. What a user can set for speed is set: no compression, forked workers, no
+progress bars, whole files buffered (`lines_to_buffer`), 32-bit xxhash, no tokeniser.
 
-Its near-duplicates: MinHash over runs of `words` words (or of five characters, as we take for long texts), 14 buckets of 8 hashes,
-its default, which finds pairs of Jaccard 0.72 one time in two. It has no edit distance, and checks no pair.
+Its near-duplicates: MinHash over runs of five characters (as we take for long texts), 14 buckets of 8 hashes, its default, which finds
+pairs of Jaccard 0.72 one time in two. It has no edit distance, and checks no pair. `copies`: how many rows marked `copy` are left.
 """
 
 import json
@@ -51,16 +50,12 @@ class Repair(BaseFormatter):
         return SPACES.sub(" ", text).strip()
 
 
-class Split(WordTokenizer):
-    """Words parted at spaces, or characters."""
-
-    def __init__(self, pieces: str) -> None:
-        super().__init__()
-        self._words = pieces == "words"
+class Characters(WordTokenizer):
+    """Every character a word of its own."""
 
     def word_tokenize(self, text: str) -> list[str]:
         """What runs are made of."""
-        return text.split() if self._words else list(text)
+        return list(text)
 
     def sent_tokenize(self, text: str) -> list[str]:
         """Not asked for."""
@@ -78,7 +73,7 @@ def long_enough(document: Any) -> bool:
 
 def plain(self: Any, document: Any) -> dict[str, Any]:
     """A row as it was read, without the place it came from."""
-    return {"text": document.text, "label": document.metadata["label"]}
+    return {"text": document.text, "label": document.metadata["label"], "copy": document.metadata["copy"]}
 
 
 def reader(folder: str) -> JsonlReader:
@@ -101,7 +96,7 @@ def run(asked: dict[str, Any]) -> None:
 
     clean, signatures, pairs, gone = (str(out / name) for name in ("clean", "signatures", "pairs", "gone"))
     cleaned = JsonlWriter(clean, compression=None, adapter=plain)
-    signed = MinhashDedupSignature(signatures, config, Split(asked["pieces"]))
+    signed = MinhashDedupSignature(signatures, config, Characters())
     step("signatures", [reader(asked["folder"]), Repair(), LambdaFilter(long_enough), cleaned, signed], workers)
     step("buckets", [MinhashDedupBuckets(signatures, pairs, config=config, lines_to_buffer=-1)], config.num_buckets)
     step("clusters", [MinhashDedupCluster(pairs, gone, config=config, lines_to_buffer=-1)], 1)
@@ -116,11 +111,11 @@ def main() -> None:
     began = time.perf_counter()
     run(asked)
     seconds = time.perf_counter() - began
-    rows = sum(file.read_bytes().count(b"\n") for file in (Path(asked["out"]) / "rows").glob("*.jsonl"))
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    busy = sum(each.ru_utime + each.ru_stime for each in used)
-    print(json.dumps({"seconds": seconds, "busy": busy, "rows": rows, "version": f"datatrove {version('datatrove')}", "peak_mib": peak}))
+    busy, peak = sum(each.ru_utime + each.ru_stime for each in used), max(each.ru_maxrss for each in used) / 1024
+    left = [json.loads(line)["copy"] for file in (Path(asked["out"]) / "rows").glob("*.jsonl") for line in file.open(encoding="utf-8")]
+    told = {"seconds": seconds, "busy": busy, "rows": len(left), "copies": sum(left), "peak_mib": peak}
+    print(json.dumps(told | {"version": f"datatrove {version('datatrove')}"}))
 
 
 if __name__ == "__main__":

@@ -173,7 +173,7 @@ def test_a_round_the_kernel_killed_goes_on_halved(tiny_base: Path, tmp_path: Pat
         again = begun(tmp_path / name, tiny_base, heard)
         found = weights_of(again.run())
         assert again.state.progress.halvings == more
-        assert any("for want of memory" in text and "at most 1024 tokens" in text for text in heard) == bool(more)
+        assert any("for want of memory" in text and "at most 512 tokens" in text for text in heard) == bool(more)
         if more:
             same(found, whole)
         else:

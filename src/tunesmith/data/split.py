@@ -18,6 +18,7 @@ Legend: N rows, M rows that are divided.
 """
 
 import math
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -79,11 +80,20 @@ def choose_side(picked: int, label: Tally, whole: Tally) -> int:
     """The side of a new text or group, for which the hash picked one."""
     if label.met == 0:
         return 0
-    lacking = [side for side in range(len(label.shares)) if label.lacks(side) > 0]
-    hungry = any(tally.starved(side) for side in lacking for tally in (label, whole))
-    if not hungry and not label.strained(picked) and not whole.strained(picked):
+    if not _hungry(label, whole) and not label.strained(picked) and not whole.strained(picked):
         return picked
+    lacking = [side for side in range(len(label.shares)) if label.lacks(side) > 0]
     return max(lacking, key=lambda side: label.lacks(side) + whole.lacks(side))
+
+
+def _hungry(label: Tally, whole: Tally) -> bool:
+    """Whether a side that lacks texts of the label must have the next, by the label or by all: asked for every row, so spelt out."""
+    of_label, of_all = label.met + 1, whole.met + 1
+    for share, held, held_of_all in zip(label.shares, label.held, whole.held, strict=True):
+        lacks = share * of_label - held
+        if lacks > 0 and (lacks > _SLACK + _LOOSE * share * of_label or share * of_all - held_of_all > _SLACK + _LOOSE * share * of_all):
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,72 +178,101 @@ def assign(
     bounds = np.cumsum(list(shares.values()))[:-1] * 2.0**64
     picked = np.searchsorted(bounds, mixed(np.where(grouped_M, groups_M, texts_M), seed).astype(np.float64), side="right")
     sides_N = np.full(len(divided_N), NOWHERE, np.int8)
-    sides_N[rows] = _walk(rows, columns, picked.tolist(), tuple(shares.values()), near)
+    walk = _Walk(rows, columns, picked.astype(np.int8), tuple(shares.values()), near)
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        some = slice(start, start + _ROWS_AT_ONCE)
+        sides_N[rows[some]] = walk.sides(some)
     return sides_N
 
 
-def _walk(rows: "npt.NDArray[np.int64]", columns: "Columns", picked: list[int], shares: tuple[float, ...], near: Near | None) -> list[int]:
-    """The side of each of `rows`, in order."""
-    import numpy as np
+class _Walk:
+    """Takes the rows that are divided in order, and keeps in mind where texts, groups and neighbours went; some 60 bytes a row."""
 
-    text_of = np.unique(columns.text[rows], return_inverse=True)[1].tolist()
-    group_of = np.unique(columns.group[rows], return_inverse=True)[1]
-    groups = np.where(columns.group[rows] != 0, group_of, -1).tolist()
-    strata = columns.stratum[rows].tolist()
-    side_of_text, side_of_group = [NOWHERE] * len(rows), [NOWHERE] * len(rows)
-    whole, labels = Tally(shares), {stratum: Tally(shares) for stratum in set(strata)}
-    beside = _Beside(near, rows) if near is not None and len(near.earlier) else None
-    told = []
-    for place, (text, group, stratum) in enumerate(zip(text_of, groups, strata, strict=True)):
-        settled = side_of_group[group] if group >= 0 else side_of_text[text]
-        along = beside.sides(place) if beside is not None else ()
+    def __init__(
+        self,
+        rows: "npt.NDArray[np.int64]",
+        columns: "Columns",
+        picked_M: "npt.NDArray[np.int8]",
+        shares: tuple[float, ...],
+        near: Near | None,
+    ) -> None:
+        import numpy as np
+
+        self._rows, self._picked_M, self._near = rows, picked_M, near
+        self._text_M = np.unique(columns.text[rows], return_inverse=True)[1]
+        group_M = np.unique(columns.group[rows], return_inverse=True)[1]
+        self._group_M = np.where(columns.group[rows] != 0, group_M, -1)
+        self._stratum_M = columns.stratum[rows]
+        self._side_of_text, self._side_of_group = array("b", [NOWHERE]) * len(rows), array("b", [NOWHERE]) * len(rows)
+        self._whole, self._labels = Tally(shares), {stratum: Tally(shares) for stratum in np.unique(self._stratum_M).tolist()}
+        count = len(columns.text)
+        self._beside = _Beside(near, count, len(rows)) if near is not None and len(near.earlier) else None
+
+    def sides(self, some: slice) -> list[int]:
+        """The side of each of a run of rows."""
+        keys = zip(self._text_M[some].tolist(), self._group_M[some].tolist(), self._stratum_M[some].tolist(), strict=True)
+        kept = [False] * _ROWS_AT_ONCE if self._beside is None else self._beside.kept_N[self._rows[some]].tolist()
+        picked, told = self._picked_M[some].tolist(), []
+        for place, (text, group, stratum) in enumerate(keys):
+            if kept[place]:
+                told.append(self._near_side(some.start + place, text, group, stratum, picked[place]))
+                continue
+            settled = self._side_of_group[group] if group >= 0 else self._side_of_text[text]
+            side = settled if settled >= 0 else choose_side(picked[place], self._labels[stratum], self._whole)
+            told.append(self._settled(text, group, stratum, side))
+        return told
+
+    def _near_side(self, place: int, text: int, group: int, stratum: int, picked: int) -> int:
+        """Of a row that resembles others."""
+        assert self._beside is not None
+        row = int(self._rows[place])
+        settled = self._side_of_group[group] if group >= 0 else self._side_of_text[text]
+        along = self._beside.sides(row, place + 1)
         if len(along) > 1 or (settled >= 0 and along and settled not in along):
-            told.append(TORN_NEAR)
-            continue
-        side = settled if settled >= 0 else next(iter(along)) if along else choose_side(picked[place], labels[stratum], whole)
+            return TORN_NEAR
+        side = settled if settled >= 0 else next(iter(along)) if along else choose_side(picked, self._labels[stratum], self._whole)
+        side = self._settled(text, group, stratum, side)
+        if side >= 0:
+            self._beside.settle(row, side, along=bool(along))
+        return side
+
+    def _settled(self, text: int, group: int, stratum: int, side: int) -> int:
+        """The side, if its text has gone to no other; what was met is kept in mind."""
         if group >= 0:
-            side_of_group[group] = side
-        if side_of_text[text] < 0:
-            side_of_text[text] = side
-            whole.add(side)
-            labels[stratum].add(side)
-        elif side_of_text[text] != side:
-            told.append(TORN_TEXT)
-            continue
-        if beside is not None:
-            beside.settle(place, side, along=bool(along))
-        told.append(side)
-    return told
+            self._side_of_group[group] = side
+        before = self._side_of_text[text]
+        if before >= 0:
+            return side if before == side else TORN_TEXT
+        self._side_of_text[text] = side
+        self._whole.add(side)
+        self._labels[stratum].add(side)
+        return side
 
 
 class _Beside:
     """The neighbours of the rows being divided, and where they went."""
 
-    def __init__(self, near: Near, rows: "npt.NDArray[np.int64]") -> None:
+    def __init__(self, near: Near, count: int, divided: int) -> None:
         import numpy as np
 
-        self._near, self._rows = near, rows.tolist()
-        self._starts = near.starts_N1.tolist()
-        count = len(near.starts_N1) - 1
-        self._chains = _Chains(count, len(rows))
-        self._needed_N = np.zeros(count, bool)
+        self._near, self._chains = near, _Chains(count, divided)
+        self.kept_N = np.diff(near.starts_N1) > 0
+        """Which rows resemble others, before or after them."""
         for earlier, _ in near.blocks():
-            self._needed_N[earlier] = True
+            self.kept_N[earlier] = True
 
     def _neighbours(self, row: int) -> "npt.NDArray[np.uint32]":
-        return self._near.earlier[self._starts[row] : self._starts[row + 1]]
+        return self._near.earlier[self._near.starts_N1[row] : self._near.starts_N1[row + 1]]
 
-    def sides(self, place: int) -> "set[int] | tuple[()]":
-        """The sides that a row's neighbours went to."""
-        self._chains.met += 1
-        row = self._rows[place]
-        return self._chains.sides_beside(self._neighbours(row)) if self._starts[row] < self._starts[row + 1] else ()
+    def sides(self, row: int, met: int) -> set[int]:
+        """The sides that a row's neighbours went to; so many rows were met, this one counted."""
+        self._chains.met = met
+        neighbours = self._neighbours(row)
+        return self._chains.sides_beside(neighbours) if len(neighbours) else set()
 
-    def settle(self, place: int, side: int, *, along: bool) -> None:
-        """A row went to a side; only rows that others resemble, or that resemble others, are kept in mind."""
-        row = self._rows[place]
-        if self._starts[row] < self._starts[row + 1] or self._needed_N[row]:
-            self._chains.join(row, side, self._neighbours(row), along=along)
+    def settle(self, row: int, side: int, *, along: bool) -> None:
+        """A row went to a side."""
+        self._chains.join(row, side, self._neighbours(row), along=along)
 
 
 TORN = "its text or group stands on another side"
