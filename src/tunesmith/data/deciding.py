@@ -126,6 +126,7 @@ class Deciding:
                 if reason not in reasons:
                     reasons.append(reason)
                 codes_N[rows[found.ordinal]] = reasons.index(reason) + 1
+            self._add_pairs(codes_N, reasons, main_N, alive_N)
             self._spare_templates(codes_N, reasons, len(rows))
         left_N = self._decide("contamination", main_N, Decision(codes_N, tuple(reasons)))
         making.account.untouched("contamination", int((alive_N & ~main_N).sum()))
@@ -133,6 +134,20 @@ class Deciding:
             "contamination", {"held": {name: len(texts) for name, texts in held.items()}, "dropped": int((main_N & ~left_N).sum())}
         )
         return left_N | (alive_N & ~main_N)
+
+    def _add_pairs(self, codes_N: "npt.NDArray[np.uint8]", reasons: list[str], main_N: "Mask", alive_N: "Mask") -> None:
+        """Near-duplicates found among all rows count too: neither search finds quite all that the other does."""
+        for name in ("test", "validation"):
+            if self._near is None or name not in self._making.readings:
+                continue
+            judge_N, reason = self._making.columns.of_part(name) & alive_N, f"{_WORDS[How.NEAR]} {name}"
+            for one, other in self._near.blocks():
+                hit = np.concatenate([one[main_N[one] & judge_N[other]], other[main_N[other] & judge_N[one]]])
+                hit = hit[codes_N[hit] == 0]
+                if len(hit):
+                    if reason not in reasons:
+                        reasons.append(reason)
+                    codes_N[hit] = reasons.index(reason) + 1
 
     def _spare_templates(self, codes_N: "npt.NDArray[np.uint8]", reasons: list[str], count: int) -> None:
         """Where more than a fifth of all rows nearly stand in what judges them, that is how the set is written: those stay, and it is told."""
@@ -218,8 +233,8 @@ class Deciding:
             told["near_crossings"] = crossing(self._near, sides_N)
             if told["near_crossings"]:
                 making.notes.append(
-                    f"{told['near_crossings']:,} pairs of near-duplicates stand on two sides: chains of them run through so many rows "
-                    "that the set must be written from templates; name the column that tells these apart in data.split.by."
+                    f"Near-duplicates on two sides: {told['near_crossings']:,} of {len(self._near.earlier):,} pairs, where keeping all apart "
+                    "would cost too many rows; if the set is written from templates, name their column in data.split.by."
                 )
         making.found("split", told)
         if making.task is Task.CLASSIFY:

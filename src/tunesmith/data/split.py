@@ -66,10 +66,6 @@ class Tally:
         """Whether one more would be too many."""
         return self.lacks(side) - 1 < -self.room(side)
 
-    def starved(self, side: int) -> bool:
-        """Whether it must have the next."""
-        return self.lacks(side) > self.room(side)
-
     def add(self, side: int) -> None:
         """One more text."""
         self.held[side] += 1

@@ -1,6 +1,7 @@
 """Questions, cards and quizzes of documents: passages in, checked items out, written for training, for Anki, for spreadsheets, for people."""
 
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,7 @@ def synthesised(path: str, out: Path, config: SynthesiseConfig, seed: int, works
         MachineError: the folder can't be written.
     """
     listen(Started("synthesise"))
+    started = time.monotonic()
     engine = None if config.engine is None else engine_of(config.engine, workspace)
     passages, tally, items = passages_of(path), Tally(), list[Item]()
     for result in synthesise(passages, config, seed, engine):
@@ -72,7 +74,7 @@ def synthesised(path: str, out: Path, config: SynthesiseConfig, seed: int, works
     if not items:
         raise DataError(f"No item of {path} passed its checks ({json.dumps(account['kinds'])}): give longer documents, or other kinds.")
     _write(make_folder(out), items, Path(path).name, account)
-    listen(Ended("synthesise", 0.0))
+    listen(Ended("synthesise", time.monotonic() - started))
     return account
 
 
