@@ -169,6 +169,13 @@ class OpenAIEngine:
         return httpx.Client(headers=headers, timeout=self.timeout, limits=limits, follow_redirects=False)
 
     def _answer(self, run: _Run, key: str, body: dict[str, Any]) -> Completion | EngineError:
+        try:
+            return self._recall_or_ask(run, key, body)
+        except BaseException:
+            run.stop.set()  # here, in the thread that knows: until `complete` hears of it, others would go on asking
+            raise
+
+    def _recall_or_ask(self, run: _Run, key: str, body: dict[str, Any]) -> Completion | EngineError:
         known = self.memory.get(key) if self.memory is not None else None
         if known is not None:
             with run.lock:

@@ -124,9 +124,9 @@ def test_a_label_is_written_alike_in_every_row_whatever_its_text_is_about() -> N
 
 @pytest.mark.parametrize("unit", ["<!--", "<br ", "&amp;", '<p a="', "`", " a=b", "&lt;`a`", "<b>", "&#8203;", "```\n"])
 def test_hostile_markup_takes_no_longer_than_its_length(unit: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     cleaned("<b a=b" + unit * 20_000 + "<br>")
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def tagged(text: str, word: str) -> Row:

@@ -189,11 +189,11 @@ def test_a_mark_added_after_a_span_is_no_part_of_it() -> None:
 
 @pytest.mark.parametrize("part", ["a", "漢", "!", "`", "<", "a@", "a.", "'", "{a", "e.g. ", "\n ", "no ", "1,", "_"])
 def test_texts_made_to_be_slow_are_not(part: str) -> None:
-    start = time.monotonic()
+    start = time.thread_time()
     made(
         [row(part * (60_000 // len(part)))], config({name: {} for name in NOISE} | {"synonyms": {}, "slots": CITIES, "counterfactual": {}})
     )
-    assert time.monotonic() - start < 5
+    assert time.thread_time() - start < 5
 
 
 def test_slots_are_exchanged_in_prompt_and_answer_alike() -> None:

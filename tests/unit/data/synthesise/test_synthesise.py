@@ -353,9 +353,9 @@ def test_training_rows_carry_their_document_and_come_in_two_styles() -> None:
     "part", ["a", "漢", "!", ". ", "e.g. ", "\n ", "A ", "A-", "1,", "Ab is a ", "9", "'", "Dr. A. ", "_", "a is a thing of sorts. "]
 )
 def test_documents_made_to_be_slow_are_not(part: str) -> None:
-    start = time.monotonic()
+    start = time.thread_time()
     run([Page(part * (60_000 // len(part)))], {"cloze": {}, "definitions": {}})
-    assert time.monotonic() - start < 5
+    assert time.thread_time() - start < 5
 
 
 Hostile = st.text(st.sampled_from("ab AB.!?<>{}[]()|\\'\"\n\t\x00_-–0123456789%,é漢語。is"), max_size=200)
