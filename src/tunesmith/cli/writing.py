@@ -1,4 +1,4 @@
-"""`init` and `schema`: what a person needs to write a recipe."""
+"""`init`, `schema` and `synthesise`: what comes before a round, a recipe or rows made of documents."""
 
 import os
 import sys

@@ -17,15 +17,6 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-def digest_bytes(parts: Iterable[bytes]) -> str:
-    """64 hex digits over a sequence of byte strings; where one ends and the next begins counts."""
-    whole = hashlib.sha256()
-    for part in parts:
-        whole.update(len(part).to_bytes(8, "little"))
-        whole.update(part)
-    return whole.hexdigest()
-
-
 def digest_file(path: Path) -> str:
     """64 hex digits over a file's bytes, read in blocks of 1 MiB."""
     with path.open("rb") as file:

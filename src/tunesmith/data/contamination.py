@@ -207,10 +207,3 @@ def passages(chunk: Chunk, ngram: int) -> tuple[Array, Array]:
 
 
 _POWER = U64(0xD1342543DE82EF95)
-
-
-def contaminated(
-    rows: Iterable[Sequence[str]], held: Mapping[str, Iterable[str]], config: NearConfig | None, ngram: int = 13
-) -> Iterator[Contaminated]:
-    """Yield the training rows that give a held text away, by rising ordinal; see `Held`."""
-    return Held(held, config, ngram).find(rows)

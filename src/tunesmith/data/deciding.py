@@ -26,7 +26,7 @@ from tunesmith.data.near import Clusters
 from tunesmith.data.power import rows_to_show, smallest_gain
 from tunesmith.data.read import read
 from tunesmith.data.sample import at_most
-from tunesmith.data.split import TORN_NEAR, Near, assign, crossing, on_two_sides, shares_of, split
+from tunesmith.data.split import Near, assign, crossing, longest_chain, on_two_sides, shares_of, split
 from tunesmith.data.suspecting import Suspected, suspected
 from tunesmith.data.table import PARTS
 
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 
 _HALVES = {"select": 0.5, "calibrate": 0.5}
 _WRITTEN_SO = 0.2
-_TORN = 0.05
-"""Where keeping near-duplicates on one side would cost more than this share of the rows, they are divided like others, and it is told."""
+"""A set of which so many rows nearly repeat what judges them, or hang together in long chains, is written from templates: it is told, and lets them be."""
 _LARGEST_TEST = 0.4
 """The share of rows that `split.gain` may make a test set of."""
 _SHOWN = 20_000
@@ -197,10 +196,8 @@ class Deciding:
         making = self._making
         seed = derive_seed(making.seed, "split")
         divide = assign if making.config.split.time is None else assign_by_time
-        placed_N = divide(making.columns, main_N, shares, seed, self._near)
-        torn = int((placed_N == TORN_NEAR).sum())
-        if torn > _TORN * main_N.sum():  # not repetition, but how the set is written: keeping all apart would cost too many rows
-            placed_N = divide(making.columns, main_N, shares, seed, None)
+        bound = self._near is not None and not self._written_from_templates(main_N)
+        placed_N = divide(making.columns, main_N, shares, seed, self._near if bound else None)
         codes = np.array([SIDES.index(side) for side in shares], np.int8)
         sides_N = np.where(placed_N >= 0, codes[np.maximum(placed_N, 0)], placed_N).astype(np.int8)
         if validation_N.any():
@@ -208,6 +205,14 @@ class Deciding:
             sides_N = np.where(validation_N, np.where(halves_N >= 0, halves_N + SIDES.index("select"), halves_N), sides_N)
         sides_N[test_N] = SIDES.index("test")
         return sides_N.astype(np.int8)
+
+    def _written_from_templates(self, main_N: "Mask") -> bool:
+        """Whether near-duplicates are how the set is written, not repetition: too many rows hang together in chains too long for one side."""
+        if self._clusters is None or not main_N.any():
+            return False
+        _, counts = np.unique(self._clusters.component[main_N], return_counts=True)
+        rows = int(counts.sum())
+        return bool(counts[counts > longest_chain(rows, rows)].sum() > _WRITTEN_SO * rows)
 
     def _deduped(self, alive_N: "Mask", main_N: "Mask") -> "Mask":
         """Which rows of the main file are left without repeats."""

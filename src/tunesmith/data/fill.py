@@ -68,6 +68,15 @@ class FillCount:
             if name not in lacking and isinstance(value, (str, int, float)):
                 values.add(("" if name == fields.asked else row.answer, value))
 
+    def merge(self, other: "FillCount") -> None:
+        """Take in what another has counted of rows that come after these."""
+        self._rows += other._rows
+        self._missing.update(other._missing)
+        for key, places in other._places.items():
+            self._places[key] = [*self._places.get(key, []), *places][:_PLACES_TOLD]
+        for name, values in self._values.items():
+            values.merge(other._values[name])
+
     def result(self) -> FillFacts:
         """What was found in the rows so far."""
         enough = max(_LABEL_ROWS, ceil(_LABEL_SHARE * self._rows))

@@ -3,8 +3,9 @@ that any two differ in text and agree in key.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
+from typing import NamedTuple
 
 from tunesmith.core.hashing import canonical_json
 from tunesmith.core.rows import Row
@@ -20,8 +21,12 @@ def key_of(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+_known_key = lru_cache(maxsize=4096)(key_of)
+_SHORT = 100
+"""Answers up to so many characters are often labels, each of which is hashed once."""
+
+
+class Keys(NamedTuple):
     """What a row is compared by. Equal keys, equal words after folding."""
 
     shown: str
@@ -49,7 +54,8 @@ def keys_of(row: Row) -> Keys:
     if row.rejected is not None or row.labels is not None or row.value is not None or row.tags is not None or row.wanted is not None:
         parts = [f"{name}\x1f{canonical_json(value)}" for name, value in row.target().items()]
         wanted = "\x1e".join([answer, "\x1d" if row.rejected is None else fold(row.rejected), *parts])
-    return Keys(words, key_of(asked), key_of(f"{turns}\x1e\x1e{wanted}"), key_of(wanted))
+    told = _known_key(wanted) if len(wanted) <= _SHORT else key_of(wanted)
+    return Keys(words, key_of(asked), key_of(f"{turns}\x1e\x1e{wanted}"), told)
 
 
 def _joined(turns: Iterable[tuple[str, str]]) -> str:

@@ -75,7 +75,7 @@ def _made(making: Making) -> Prepared:
         folder.mkdir()
         near = NearDuplicates(nearness, folder, derive_seed(making.seed, "near"))
     with replacing(making):
-        clean(making, lambda rows, keys: near.add([key.shown for key in keys]) if near is not None else None)
+        clean(making, near.add if near is not None else lambda shown: None)
     clusters = None
     if near is not None:
         with making.work("near-duplicates", len(making.table)):

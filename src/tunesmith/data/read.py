@@ -6,7 +6,9 @@ What a file's columns are, and what its rows ask for, is told from the first 20,
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from tunesmith.core.errors import DataError, RecipeError
@@ -14,8 +16,9 @@ from tunesmith.core.rows import Row
 from tunesmith.data import forms
 from tunesmith.data.config import Task
 from tunesmith.data.content import BadRow
-from tunesmith.data.formats import BadLine, Record, Source, reader
+from tunesmith.data.formats import BadLine, Legacy, Record, Source, reader, say_what_was_guessed
 from tunesmith.data.formats.columnar import plain
+from tunesmith.data.formats.json_lines import block_records, blocks, is_lines
 from tunesmith.data.settings.read import ReadConfig
 from tunesmith.data.shape import shape
 from tunesmith.data.source import explained, find
@@ -24,6 +27,7 @@ from tunesmith.data.values import few_distinct, separator_of
 SAMPLED = 20_000
 """Records looked at to tell what the columns are, and no more than hold so many characters:"""
 _SAMPLED_CHARACTERS = 2**26
+_TOGETHER = 2000
 _MERGED = ("instruction", "input", "first", "second")
 """Roles that one prompt is made of, so that each is also kept apart, to group by."""
 
@@ -55,8 +59,11 @@ class Reading:
     _rest: Iterator[Record | BadLine]
     _config: ReadConfig
     _noted: "_Noted"
+    _by_lines: bool = False
+    """Whether any run of lines can be read by itself."""
     rows: int = 0
     bad: int = 0
+    _worst: list[BadLine] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[Row | BadLine]:
         """Rows and bad lines, in file order.
@@ -80,10 +87,85 @@ class Reading:
                 yield told
         check_share(self._source, worst, self.bad, self.rows + self.bad, self._config)
 
+    def blocks(self) -> Iterator["Block"]:
+        """The file in runs, for `rows_of`; use this or iterate. The same runs whoever works on them.
+
+        Raises:
+            DataError: the file is cut short.
+        """
+        with explained(self._source.path):
+            with self._source.open() if self._by_lines else nullcontext() as file:
+                if file is not None and is_lines(file):
+                    self._start.clear()
+                    self._source.legacy = Legacy()
+                    yield from (Block(lines=lines, before=before) for before, lines in blocks(file, self._source.longest))
+                    say_what_was_guessed(self._source)
+                    return
+            items = _chained(self._start, self._rest)
+            while some := list(islice(items, _TOGETHER)):
+                yield Block(some)
+
+    def rows_of(self, block: "Block") -> tuple[list[Row], "Told"]:
+        """The rows of a block, and what is to be told of it; changes nothing here."""
+        part = replace(self._source, notes=[], legacy=Legacy())
+        noted, shaped = _Noted(self._recognised, []), _Shaper(self._recognised)
+        rows: list[Row] = []
+        bad: list[BadLine] = []
+        for item in block.items or block_records(block.before, block.lines, part):
+            told = shaped.row(item, item.file) if isinstance(item, Record) else item
+            if isinstance(told, BadLine):
+                bad.append(told)
+            elif isinstance(item, Record):
+                rows.append(told)
+                noted.see(told, item)
+        return rows, Told(len(rows), bad, noted, part.notes, part.legacy)
+
+    def take(self, told: "Told") -> None:
+        """Put together what was told of a block, in the order of the blocks."""
+        self.rows += told.rows
+        self.bad += len(told.bad)
+        self._worst += told.bad[: SAMPLED - len(self._worst)]
+        self._noted.add(told.noted)
+        for sentence in told.notes:
+            self._source.note(sentence)
+        legacy = self._source.legacy
+        legacy.first = legacy.first or told.legacy.first
+        legacy.lines += told.legacy.lines
+
+    def check(self) -> None:
+        """DataError where too many lines were bad."""
+        check_share(self._source, self._worst, self.bad, self.rows + self.bad, self._config)
+
+    @property
+    def large(self) -> bool:
+        """Whether it is lines that several processes may read, and enough of them."""
+        return self._by_lines and len(self._start) >= SAMPLED
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know of how it was read, a sentence each."""
         return (*self._source.notes, *self._recognised.notes, *self._noted.notes())
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A run of a file: lines of it, or records."""
+
+    items: list[Record | BadLine] = field(default_factory=list)
+    lines: bytes = b""
+    before: int = 0
+    """Lines before these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What reading a block told, beside its rows."""
+
+    rows: int
+    bad: list[BadLine]
+    noted: "_Noted"
+    notes: list[str]
+    legacy: Legacy
 
 
 def read(path: str, config: ReadConfig, task: Task | None) -> Reading:
@@ -132,6 +214,7 @@ def read(path: str, config: ReadConfig, task: Task | None) -> Reading:
         _rest=items,
         _config=config,
         _noted=_Noted.of(recognised, chosen, task, first, records),
+        _by_lines=family == "jsonl" and source.parts is None,
     )
 
 
@@ -340,6 +423,14 @@ class _Noted:
             self.distinct.update(held)
         elif self.recognised.form in (forms.MESSAGES, forms.MARKED_MESSAGES):
             self.after += _goes_on(record.values.get(self.recognised.mapping["messages"]))
+
+    def add(self, other: "_Noted") -> None:
+        """What was counted of rows that come after these."""
+        self.seen += other.seen
+        self.given += other.given
+        self.without += other.without
+        self.after += other.after
+        self.distinct |= other.distinct
 
     def notes(self) -> list[str]:
         """A sentence each."""

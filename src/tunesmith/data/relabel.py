@@ -25,6 +25,9 @@ _WORD = r"(?u)\w+"
 _FEW_TEXTS = 100
 _STRENGTH_SPARSE, _STRENGTH_DENSE = 10.0, 0.1
 _ITERATIONS = 200
+_FEWEST_ITERATIONS = 30
+_WORK = 1e11
+"""Products of all fits; where labels say nothing of the texts a fit goes on to its last step, so large sets get fewer of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +146,27 @@ def _spread(labels_N: "Ints", fold_N: "Ints", classes: int) -> "Ints":
 
 def _out_of_fold(labels_N: "Ints", features_ND: Any, fold_N: "Ints") -> "Floats":
     """Probabilities [N, K], each row's from a model that saw neither it nor its group; a class that wasn't seen has none."""
+    from warnings import catch_warnings, simplefilter
+
     import numpy as np
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
     is_sparse = hasattr(features_ND, "tocsr")
     features_ND = features_ND.tocsr() if is_sparse else _standardised(features_ND)
     probability_NK = np.zeros((len(labels_N), int(labels_N.max()) + 1))
-    with threadpool_limits(1):  # its vectors are short: threads that wait for one another cost ten times what they bring on a busy machine
-        for fold in range(int(fold_N.max()) + 1):
+    folds = int(fold_N.max()) + 1
+    steps = _WORK / (folds * probability_NK.shape[1] * (features_ND.nnz if is_sparse else features_ND.size))
+    steps = int(min(_ITERATIONS, max(_FEWEST_ITERATIONS, steps)))
+    with (
+        threadpool_limits(1),
+        catch_warnings(),
+    ):  # its vectors are short: threads that wait for one another cost ten times what they bring on a busy machine
+        simplefilter("ignore", ConvergenceWarning)  # a fit that was cut short is a fit of less strength
+        for fold in range(folds):
             held = fold_N == fold
-            model = LogisticRegression(C=_STRENGTH_SPARSE if is_sparse else _STRENGTH_DENSE, tol=1e-3, max_iter=_ITERATIONS)
+            model = LogisticRegression(C=_STRENGTH_SPARSE if is_sparse else _STRENGTH_DENSE, tol=1e-3, max_iter=steps)
             model.fit(features_ND[~held], labels_N[~held])
             probability_NK[np.ix_(held, model.classes_)] = model.predict_proba(features_ND[held])
     return probability_NK

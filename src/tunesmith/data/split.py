@@ -44,6 +44,11 @@ _CHAIN_ROWS, _CHAIN_PART, _CHAIN_SHARE = 20, 8, 0.05
 """A chain of near-duplicates may hold so many rows (of a set under 160 rows an eighth), or this share of those met so far."""
 
 
+def longest_chain(divided: int, met: int) -> float:
+    """How many rows a chain of near-duplicates may hold, of so many that are divided in all, once so many were met."""
+    return max(1, min(_CHAIN_ROWS, divided // _CHAIN_PART), _CHAIN_SHARE * met)
+
+
 class Tally:
     """How many texts each side holds, of one label or of all."""
 
@@ -131,7 +136,7 @@ class _Chains:
     def __init__(self, count: int, divided: int) -> None:
         import numpy as np
 
-        self._fewest = max(1, min(_CHAIN_ROWS, divided // _CHAIN_PART))
+        self._divided = divided
         self._side_N = np.full(count, NOWHERE, np.int8)
         self._chain_N = np.full(count, -1, np.int32)
         self._sizes: list[int] = []
@@ -139,7 +144,7 @@ class _Chains:
 
     def sides_beside(self, neighbours: "npt.NDArray[np.uint32]") -> set[int]:
         """The sides of the rows that one resembles; none where their chain may grow no more."""
-        limit = max(self._fewest, _CHAIN_SHARE * self.met)
+        limit = longest_chain(self._divided, self.met)
         if any(self._sizes[chain] >= limit for chain in set(self._chain_N[neighbours].tolist()) if chain >= 0):
             return set()
         return set(self._side_N[neighbours].tolist()) - {NOWHERE}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     Places = npt.NDArray[np.int64]
 
+_TOGETHER = 100_000
 _SAMPLES = 3
 """So many rows are shown of each change and of each reason to drop."""
 
@@ -99,6 +100,10 @@ class Trail:
         self.left = left
         return on
 
+    def rewritten(self) -> set[int]:
+        """Positions of rows that a stage has changed."""
+        return {at for told in self.stages.values() for at, _ in told.changed}
+
 
 class Account:
     """Follows every row through the stages, by its place among the rows read. Stages are told in the order they first ran."""
@@ -119,12 +124,16 @@ class Account:
 
     def enter(self, rows: Sequence[Row], keys: Sequence[int]) -> range:
         """Rows were read; returns their places."""
+        return self.enter_sources([row.source for row in rows], keys)
+
+    def enter_sources(self, sources: list[str], keys: Sequence[int]) -> range:
+        """The same of rows of which only the places they were read from are here."""
         count, first = self._stage("read"), len(self.keys)
-        self._enter_sources([row.source for row in rows])
+        self._enter_sources(sources)
         self.keys.extend(keys)
         for column in (self._end, self._changes):
-            column.extend([0] * len(rows))
-        count.kept += len(rows)
+            column.extend([0] * len(sources))
+        count.kept += len(sources)
         return range(first, len(self.keys))
 
     def _enter_sources(self, sources: list[str]) -> None:
@@ -253,6 +262,25 @@ class Account:
                 "reason": reason,
                 "changes": [{"stage": at, "reason": why} for at, why in self._path_of[self._changes[place]]],
             }
+        yield from self._quarantined()
+
+    def fate_lines(self, side_of: "npt.NDArray[np.int8]", sides: Sequence[str], ids: "Ids") -> Iterator[str]:
+        """The same as lines of JSON; what many rows share is written once."""
+        names, ends = [_json(name)[1:-1] for name in self._files], list(self._ends)
+        tails: dict[tuple[int, int, int], str] = {}
+        for start in range(0, len(side_of), _TOGETHER):
+            some = slice(start, start + _TOGETHER)
+            kinds = zip(side_of[some].tolist(), self._end[some], self._changes[some], strict=True)
+            for row_id, file, line, kind in zip(ids.some(some), self._file[some], self._line[some], kinds, strict=True):
+                if kind not in tails:
+                    stage, reason = ends[kind[1]]
+                    changes = [{"stage": at, "reason": why} for at, why in self._path_of[kind[2]]]
+                    fate = sides[kind[0]] if kind[0] >= 0 else "dropped"
+                    tails[kind] = '", ' + _json({"fate": fate, "stage": stage, "reason": reason, "changes": changes})[1:] + "\n"
+                yield f'{{"id": "{row_id}", "source": "{names[file]}:{line}{tails[kind]}'
+        yield from (_json(fate) + "\n" for fate in self._quarantined())
+
+    def _quarantined(self) -> Iterator[dict[str, Any]]:
         for line in self.quarantine:
             source = f"{line.file}:{line.number}"
             yield {"id": None, "source": source, "fate": "quarantined", "stage": "read", "reason": line.reason, "changes": []}
@@ -292,10 +320,19 @@ class Ids:
         turns[order] = np.arange(len(held)) - np.flatnonzero(starts)[np.cumsum(starts) - 1] + 1 if len(held) else 0
         return cls(keys_N, turns)
 
+    def some(self, places: "slice | Places") -> list[str]:
+        """The ids of the rows at some places."""
+        told = zip(self.keys_N[places].tolist(), self.turns_N[places].tolist(), strict=True)
+        return [f"{key:016x}" if turn == 1 else f"{key:016x}-{turn}" for key, turn in told]
+
     def __getitem__(self, place: int) -> str:
         """The id of the row at a place."""
         key, turn = int(self.keys_N[place]), int(self.turns_N[place])
         return f"{key:016x}" if turn == 1 else f"{key:016x}-{turn}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 class Quarantine:

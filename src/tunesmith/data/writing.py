@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tunesmith.core.files import explained, write_jsonl
+from tunesmith.core.files import explained, whole_file
 from tunesmith.core.progress import Advanced, Said
 from tunesmith.core.rows import Dropped, Row
 from tunesmith.core.seeds import derive_seed
@@ -87,9 +87,14 @@ class Writing:
         return self._headed(out, hashes, {side: writer.count for side, writer in zip(SIDES, writers, strict=True)})
 
     def _copy(self, some: "Rows", writers: list[SideWriter]) -> None:
-        places = self._making.columns.read[some].tolist()
-        for line, place, side in zip(self._making.spool.lines(some), places, self._sides_N[some].tolist(), strict=True):
-            writers[side].add_line(line, self._ids[place])
+        ids, lines, sides = (
+            self._ids.some(self._making.columns.read[some].astype(np.int64)),
+            list(self._making.spool.lines(some)),
+            self._sides_N[some],
+        )
+        for side, writer in enumerate(writers):
+            of_side = np.flatnonzero(sides == side).tolist()
+            writer.add_lines([lines[at] for at in of_side], [ids[at] for at in of_side])
 
     def _write(self, some: "Rows", writers: list[SideWriter]) -> None:
         making = self._making
@@ -224,7 +229,8 @@ class Writing:
         account = self._making.account
         of_read = np.full(len(self._ids.keys_N), NOWHERE, np.int8)
         of_read[self._making.columns.read.astype(np.int64)] = self._sides_N
-        write_jsonl(out / "outcomes.jsonl", account.fates(of_read, SIDES, self._ids))
+        with whole_file(out / "outcomes.jsonl") as temporary, temporary.open("w", encoding="utf-8") as file:
+            file.writelines(account.fate_lines(of_read, SIDES, self._ids))
         account.quarantine.flush()
         (out / "quarantine.jsonl").hardlink_to(account.quarantine.path)
 

@@ -13,7 +13,8 @@ def always_commonest(train: Sequence[Row], test: Sequence[Row]) -> list[Predicti
     """The commonest training label as the answer to every row."""
     counts = Counter(row.answer for row in train)
     label = min(counts, key=lambda one: (-counts[one], one))
-    return [Prediction(row_id=row.id, reference=row.answer, answer=label, confidence=counts[label] / len(train)) for row in test]
+    chances = {label: counts[label] / len(train) for label in sorted(counts)}
+    return [Prediction(row_id=row.id, reference=row.answer, answer=label, confidence=chances[label], chances=chances) for row in test]
 
 
 def always_same_labels(train: Sequence[Row], test: Sequence[Row]) -> list[Prediction]:

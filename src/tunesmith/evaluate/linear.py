@@ -50,6 +50,7 @@ def linear_floor(train: Sequence[Row], test: Sequence[Row], *, seed: int = 0) ->
             reference=row.answer,
             answer=str(classes[best]),
             confidence=float(probability[best]),
+            chances=dict(zip(map(str, classes), map(float, probability), strict=True)),
             seconds=seconds,
         )
         for row, best, probability in zip(test, best_R, probability_RK, strict=True)

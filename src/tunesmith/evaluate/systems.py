@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -26,19 +26,24 @@ from tunesmith.tree.plan import Floats, answer_only
 Messages = Callable[[Row], tuple[Message, ...]]
 
 
-Answer = tuple[str, float | None, int]
-"""Answer, confidence and answer tokens."""
+class Answer(NamedTuple):
+    """What a model says to a prompt."""
+
+    text: str
+    confidence: float | None
+    tokens: int
+    chances: dict[str, float] | None = None
 
 
 def _prediction(row: Row, answer: Answer, prompt_tokens: int, seconds: float) -> Prediction:
-    text, confidence, tokens = answer
     return Prediction(
         row_id=row.id,
         reference=row.answer,
-        answer=text,
-        confidence=confidence,
+        answer=answer.text,
+        confidence=answer.confidence,
+        chances=answer.chances,
         prompt_tokens=prompt_tokens,
-        answer_tokens=tokens,
+        answer_tokens=answer.tokens,
         seconds=seconds,
     )
 
@@ -158,7 +163,7 @@ class Answerer:
     def _made(self, prompts: Sequence[tuple[int, ...]]) -> list[Answer]:
         if self.labels is None:
             made = generate(self.model, prompts, end_ids=self.renderer.end_ids, max_new_tokens=self.max_new_tokens, device=self.device)
-            return [(self.renderer.decode(ids), None, len(ids)) for ids in made]
+            return [Answer(self.renderer.decode(ids), None, len(ids)) for ids in made]
         choices = [self.renderer.answer(label) for label in self.labels]
         if isinstance(self.model, Headed):
             chances_NC = label_probabilities(self.model, prompts, device=self.device)
@@ -171,7 +176,8 @@ class Answerer:
         """The likeliest label of each row."""
         assert self.labels is not None
         best = np.argmax(chances_NC, axis=1)
-        return [(self.labels[c], float(chances_NC[n, c]), len(choices[c])) for n, c in enumerate(best)]
+        told = [dict(zip(self.labels, chances, strict=True)) for chances in chances_NC.tolist()]
+        return [Answer(self.labels[c], told[n][self.labels[c]], len(choices[c]), told[n]) for n, c in enumerate(best)]
 
     def _with_likelihood(
         self, rows: Sequence[Row], prompts: Sequence[tuple[int, ...]], predictions: Sequence[Prediction]

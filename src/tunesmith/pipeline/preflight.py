@@ -234,7 +234,7 @@ def _check_labels(
             )
     few = sum(count < 3 for count in known.values())
     if few:
-        warnings.append(f"{few} of {len(known)} labels have fewer than 3 training rows.")
+        warnings.append(f"{few} of {len(known)} labels {'has' if few == 1 else 'have'} fewer than 3 training rows.")
 
 
 def _check_replay(rows: Sequence[Row], renderer: Renderer, problems: list[str], warnings: list[str]) -> None:

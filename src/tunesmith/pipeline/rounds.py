@@ -42,7 +42,7 @@ from tunesmith.recipe import Recipe, check_agreement, dump_recipe, head_of
 from tunesmith.report.card import write_card
 
 TRAIN_VERSION = 2
-BASELINES_VERSION = 4
+BASELINES_VERSION = 5
 OPENINGS_BEFORE_WARNING = 10
 
 

@@ -20,6 +20,8 @@ class Prediction:
     """The system's answer: a label's name, or generated text."""
     confidence: float | None = None
     """Probability of the answer among the labels, 0 to 1; None for generated text."""
+    chances: dict[str, float] | None = None
+    """Probability of every label, summing to 1; None where the answer is no label, or its probability is not known."""
     prompt_tokens: int = 0
     answer_tokens: int = 0
     seconds: float = 0.0

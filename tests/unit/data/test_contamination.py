@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from tunesmith.data.contamination import Contaminated, How, contaminated
+from tunesmith.data.contamination import Contaminated, Held, How
 from tunesmith.data.settings.dedup import NearConfig
 
 QUESTION = "how many bottles does the milkman bring to the house on the hill each week of the year"
@@ -21,7 +21,7 @@ DEFAULT = NearConfig()
 def told(
     rows: list[tuple[str, ...]], held: dict[str, list[str]] = HELD, config: NearConfig | None = DEFAULT, ngram: int = 13
 ) -> list[Contaminated]:
-    return list(contaminated(rows, held, config, ngram))
+    return list(Held(held, config, ngram).find(rows))
 
 
 def test_each_way_is_told_with_its_set_and_the_row() -> None:
@@ -111,6 +111,6 @@ def test_rows_stream_past_and_are_not_gathered() -> None:
             taken += 1
             yield ("where is my card" if number == 10 else f"row {number} of many",)
 
-    first = next(contaminated(rows(), HELD, NearConfig()))
+    first = next(Held(HELD, NearConfig(), 13).find(rows()))
     assert first == Contaminated(10, "test", How.SAME)
     assert taken < 10_000

@@ -1,6 +1,7 @@
 """The stages together, the dataset they make, and its folder."""
 
 import json
+import random
 import stat
 import subprocess
 import sys
@@ -234,3 +235,24 @@ def test_importing_loads_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_copies_in_other_groups_are_dropped_however_many_rather_than_divided(files: ModuleType, tmp_path: Path) -> None:
+    draw = random.Random(5)
+    words = "card rake cheque order refund broken garden letter parcel tuesday blue late seven paid never under".split()
+    texts = [" ".join(draw.choices(words, k=12)) for _ in range(400)]
+    rows = [{"text": text, "label": "ab"[place % 2], "group": f"g{place}"} for place, text in enumerate(texts)]
+    copies = [{"text": text + "!", "label": "ab"[place % 2], "group": f"c{place}"} for place, text in enumerate(texts[:200])]
+    data = prepared(files.jsonl(tmp_path / "rows.jsonl", rows + copies), split={"by": "group"}).dataset
+    side_of = {row.text(): side for side, held in data.sides.items() for row in held}
+    both = [text for text in texts[:200] if text in side_of and text + "!" in side_of]
+    assert all(side_of[text] == side_of[text + "!"] for text in both)
+    assert len(both) == 200  # a group of one goes along with what it resembles
+    bound = [row | {"group": f"g{399 - place}"} for place, row in enumerate(copies)]
+    data = prepared(files.jsonl(tmp_path / "bound.jsonl", rows + bound), split={"by": "group"}).dataset
+    side_of = {row.text(): side for side, held in data.sides.items() for row in held}
+    both = [text for text in texts[:200] if text in side_of and text + "!" in side_of]
+    assert all(side_of[text] == side_of[text + "!"] for text in both)
+    split = next(stage for stage in data.waterfall if stage["stage"] == "split")
+    assert split["reasons"] == {"resembles a row on another side": 200 - len(both)}
+    assert 200 - len(both) > 0.1 * 600

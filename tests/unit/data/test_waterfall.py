@@ -1,5 +1,6 @@
 """The account: every row that came in is counted at each stage, and what became of it is told at the end."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,8 @@ def test_every_row_is_counted_at_every_stage_and_its_end_is_told(
     made = list(account.fates(np.where([end[0] == "" for end in expected], 0, -1).astype(np.int8), SIDES, account.ids())) if some else []
     assert [(fate["stage"], fate["reason"], [(c["stage"], c["reason"]) for c in fate["changes"]]) for fate in made] == expected
     assert [fate["fate"] for fate in made] == ["dropped" if end[0] else "train" for end in expected]
+    lines = account.fate_lines(np.where([end[0] == "" for end in expected], 0, -1).astype(np.int8), SIDES, account.ids()) if some else []
+    assert list(lines) == [json.dumps(fate) + "\n" for fate in made]
     came = len(fates)
     for stage in account.stages():
         assert sum(stage["reasons"].values()) == stage["dropped"]
@@ -131,6 +134,8 @@ def test_what_could_not_be_read_is_set_aside_to_the_letter_for_its_owner_alone(a
         (None, "g.jsonl:9", "quarantined", "not valid JSON"),
     ]
     assert account.stages()[0]["dropped"] == 2
+    lines = list(account.fate_lines(np.array([0], np.int8), SIDES, account.ids()))
+    assert list(map(json.loads, lines)) == told
 
 
 @settings(max_examples=60, deadline=None)

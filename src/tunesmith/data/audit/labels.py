@@ -79,7 +79,7 @@ def _rare(labels: list[str], counts: Mapping[str, int], config: AuditConfig, why
     return Claim(
         what=f"label.too_few_to_{why}",
         about=tuple(labels[:_NAMED]),
-        sentence=f"{len(labels)} labels have under {config.label_rows} {side} rows, too few to {why} them: {named}{more}.",
+        sentence=f"{len(labels)} {'label has' if len(labels) == 1 else 'labels have'} under {config.label_rows} {side} rows, too few to {why} them: {named}{more}.",
         rows=sum(counts.get(label, 0) for label in labels),
         mitigation=("collect", "augment.per_class", "balance.upsample") if why == "learn" else ("collect", "split"),
         figure=float(len(labels)),

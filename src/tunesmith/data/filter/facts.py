@@ -49,7 +49,7 @@ class FilterCount:
         self._rows += 1
         seen = see(row, self._task)
         if self._config.boilerplate.action != "off":
-            for digest in {digest for line in long_lines(seen.learned) for digest in (line.whole, *line.ends)}:
+            for digest in dict.fromkeys(digest for line in long_lines(seen.learned) for digest in (line.whole, *line.ends)):
                 self._lines.add(digest)
         if seen.answer and self._config.truncated.action != "off":
             self._end(seen.answer)
@@ -57,6 +57,16 @@ class FilterCount:
             for label in (seen.label,) if seen.label is not None else seen.labels:
                 if label not in self._labels:
                     self._strange.add(label)
+
+    def merge(self, other: "FilterCount") -> None:
+        """Take in what another has counted of rows that come after these."""
+        for mine, theirs in ((self._lines, other._lines), (self._lengths, other._lengths), (self._strange, other._strange)):
+            mine.merge(theirs)  # type: ignore[arg-type]
+        self._rows += other._rows
+        self._answers += other._answers
+        self._sentences += other._sentences
+        self._ended += other._ended
+        self._longest = max(self._longest, other._longest)
 
     def _end(self, answer: str) -> None:
         self._answers += 1

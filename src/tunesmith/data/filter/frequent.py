@@ -30,6 +30,16 @@ class Frequent(Generic[Key]):
         else:
             self._counts = {held: count - 1 for held, count in counts.items() if count > 1}
 
+    def merge(self, other: "Frequent[Key]") -> None:
+        """Take in what stood in another stream; the bound is that of both together (Agarwal et al., 2012, "Mergeable summaries")."""
+        self.seen += other.seen
+        counts = self._counts
+        for key, count in other._counts.items():
+            counts[key] = counts.get(key, 0) + count
+        if len(counts) > self.room:
+            cut = sorted(counts.values(), reverse=True)[self.room]
+            self._counts = {key: count - cut for key, count in counts.items() if count > cut}
+
     def __getitem__(self, key: Key) -> int:
         return self._counts.get(key, 0)
 

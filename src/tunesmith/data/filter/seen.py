@@ -1,6 +1,6 @@
 """What a rule sees of a row: what is shown, what is learned, and whether the answer is a label."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tunesmith.core.rows import Row
 from tunesmith.data.config import Task
@@ -8,8 +8,7 @@ from tunesmith.data.config import Task
 _WRITTEN = (Task.GENERATE, Task.PREFER, Task.TEXT)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The texts of a row, once for all rules."""
 
     text: str

@@ -142,12 +142,12 @@ def reader(family: str) -> Reader:
                         yield BadLine(item.number, item.reason, item.raw, part.name)
             except OSError as error:
                 raise MachineError(f"{part.path} can't be read: {error.strerror or error}.") from error
-            _say_what_was_guessed(part)
+            say_what_was_guessed(part)
 
     return records
 
 
-def _say_what_was_guessed(source: Source) -> None:
+def say_what_was_guessed(source: Source) -> None:
     """A note on the lines that were no UTF-8, once they are all known."""
     count, first = source.legacy.lines, source.legacy.first
     if count:

@@ -23,9 +23,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tunesmith.data.near.grams import HALF, LOW, U64, Array, Chunk, bag_distance
+from tunesmith.data.near.grams import HALF, LOW, U64, Array, Chunk, bag_distance, distinct
 from tunesmith.data.near.rule import LARGEST, Rule
 from tunesmith.data.near.spill import Parts
+from tunesmith.data.working import cores, each
 
 ZONES = ((3, 0, 14), (4, 10, 24), (6, 14, 30), (8, 27, LARGEST + 1))
 """Piece size, and the lengths of the longer text, from and below, of the pairs it finds."""
@@ -91,7 +92,8 @@ class Index:
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order), dtype=np.uint32)
         kept_level, unmet, entered = self._kept_levels(sizes)
-        for part in range(len(self._parts)):
+
+        def found(part: int) -> tuple[Array, Array]:
             values = self._parts.read(part)
             ordinals = (values & LOW).astype(np.int64)
             level = np.repeat(*_levels(values))
@@ -99,9 +101,13 @@ class Index:
             values = (values & ~LOW) | rank[(values & LOW).astype(np.int64)]
             values.sort()
             window = Window.of(values, order, sizes, rule)
-            for later, earlier in window.pairs():
-                into.add((np.maximum(later, earlier).astype(U64) << HALF) | np.minimum(later, earlier).astype(U64))
-            np.subtract.at(unmet, window.ordinals_E[~window.cut_short()], np.uint8(1))
+            pairs = [(np.maximum(one, other).astype(U64) << HALF) | np.minimum(one, other).astype(U64) for one, other in window.pairs()]
+            met = window.ordinals_E[~window.cut_short()].astype(np.uint32)
+            return distinct(np.concatenate([np.zeros(0, U64), *pairs])), met
+
+        for pairs, met in each(found, range(len(self._parts)), cores() if len(self._parts) > 1 else 1):
+            into.add(pairs)
+            np.subtract.at(unmet, met, np.uint8(1))
         into.settle()
         return unmet > _UNMET * entered
 
