@@ -385,7 +385,7 @@ data: {{path: {data}, task: classify}}
 base: {{path: {base}}}
 method: {method}
 train: {{epochs: 1, max_steps: 5, batch_rows: 8, checkpoint_minutes: 0, threads: 1, learning_rate: {rate}, evaluations_per_epoch: 9}}
-evaluate: {{few_shot: [0], resamples: 200, linear_floor: false, select_rows: 4}}
+evaluate: {{few_shot: [0], resamples: 200, linear_floor: false, select_rows: 4, forgetting: {{enabled: false}}}}
 """
 
 

@@ -16,7 +16,7 @@ def recipe(colour_file: Path, tiny_base: Path) -> tunesmith.Recipe:
         data={"path": str(colour_file)},
         base={"path": str(tiny_base)},
         train={"max_steps": 3, "threads": 1},
-        evaluate={"few_shot": [0], "select_rows": 12, "resamples": 200},
+        evaluate={"few_shot": [0], "select_rows": 12, "resamples": 200, "forgetting": {"enabled": False}},
     )
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-__all__ = ["base_path", "sample_path"]
+__all__ = ["base_path", "general_path", "probes_path", "sample_path"]
 
 _HERE = Path(__file__).resolve().parent
 
@@ -10,6 +10,16 @@ _HERE = Path(__file__).resolve().parent
 def sample_path() -> Path:
     """The sample data, a JSONL file; how it was made stands in README.md beside it."""
     return _HERE / "sample" / "tickets.jsonl"
+
+
+def general_path() -> Path:
+    """General text, a JSONL file of short documents: what a base knows beside any task; README.md beside it tells more."""
+    return _HERE / "general" / "documents.jsonl"
+
+
+def probes_path() -> Path:
+    """Questions of common knowledge with four answers each, a JSONL file."""
+    return _HERE / "general" / "probes.jsonl"
 
 
 def base_path() -> Path:

@@ -1,10 +1,24 @@
 """The `evaluate` and `gates` sections of a recipe."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tunesmith.evaluate.harm_config import ForgettingConfig
 from tunesmith.section import Section
+
+
+class CalibrateConfig(Section):
+    """How confidences are made believable on the `calibrate` rows, and below which the model should rather say nothing."""
+
+    enabled: bool = True
+    """false leaves confidences as the model gives them."""
+    methods: Literal["auto"] | list[Literal["identity", "temperature", "platt", "vector", "isotonic"]] = "auto"
+    """Corrections tried beside none, the best by cross-validated log loss is taken: isotonic from 1,000 rows on, under 200 a temperature alone. auto: all that fit."""
+    risk: float | None = Field(default=0.05, gt=0, lt=1)
+    """Share of given answers that may be wrong: the least confidence that keeps it, at 95% certainty, is looked for. null: none is."""
+    folds: int = Field(default=5, ge=2, le=20)
+    """Parts of the rows, each judged by what the others were fitted to."""
 
 
 class EvaluateConfig(Section):
@@ -21,9 +35,16 @@ class EvaluateConfig(Section):
     resamples: int = Field(default=2000, ge=200)
     """Bootstrap resamples behind each interval."""
     linear_floor: bool = True
-    """Score a cheap floor beside the models: TF-IDF with logistic or ridge regression (classify, multilabel, regress); always the longer answer (prefer)."""
+    """Score cheap floors beside the models: regression on TF-IDF (classify, multilabel, regress), nearest neighbours, always the longer answer (prefer)."""
     errors_shown: int = Field(default=20, ge=0)
     """Wrong answers printed in the report card for reading."""
+
+    calibrate: CalibrateConfig = CalibrateConfig()
+    """The tuned model's confidences in its labels."""
+    slices: bool = True
+    """Hold parts of the test rows (by length, file, group, label, any column of few values) against the rest, and name the worse ones."""
+    forgetting: ForgettingConfig = ForgettingConfig()
+    """What the tuned model lost of what the base knew."""
 
 
 class GatesConfig(Section):
@@ -31,3 +52,7 @@ class GatesConfig(Section):
 
     gain: float | None = None
     """Least gain over the best language-model baseline, in points of the first metric as a fraction: the lower end of the 95% interval must reach it."""
+    calibration_error: float | None = Field(default=None, ge=0, le=1)
+    """Greatest expected calibration error on test, as a fraction (0.05 for 5 points): the upper end of the 95% interval must not pass it."""
+    forgetting: float | None = Field(default=None, ge=-1)
+    """Greatest rise of perplexity on general text, as a fraction of the base's (0.05 for 5%): the upper end of the 95% interval must not pass it."""

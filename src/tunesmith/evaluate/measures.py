@@ -23,6 +23,8 @@ _LABELS = (
     "micro_f1",
     "mcc",
 )
+_CHANCES = ("auroc", "auprc", "ece", "brier", "nll")
+_PARSED = ("numeric_match", "json_valid", "json_fields")
 _TEXTS = ("exact_match", "rougeL", "chrf", "bleu", "perplexity")
 _LONG_TEXTS = ("rougeL", "exact_match", "chrf", "bleu", "perplexity")
 _PAIRS = ("preference_accuracy", "preference_accuracy_per_token")
@@ -40,6 +42,8 @@ _COUNTED = {
     **dict.fromkeys(_DEFAULTS[Task.MULTILABEL], ("compares sets of labels", Task.MULTILABEL)),
     **dict.fromkeys(_DEFAULTS[Task.REGRESS], ("compares numbers", Task.REGRESS)),
     **dict.fromkeys(_DEFAULTS[Task.TAG], ("compares spans", Task.TAG)),
+    **dict.fromkeys(_CHANCES, ("needs a probability of each label", Task.CLASSIFY)),
+    **dict.fromkeys(_PARSED, ("reads what an answer's text holds", Task.GENERATE)),
     **dict.fromkeys((*_PAIRS, *_JUDGED), ("compares likelihoods of judged answers", Task.PREFER)),
 }
 """Measures of one task alone: what they do, and the task."""

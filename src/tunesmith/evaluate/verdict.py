@@ -121,7 +121,7 @@ def _decide(trial: Trial, task: Task, gates: GatesConfig) -> Judgement:
     for one in trial.scored:
         if one.system.kind != "floor" and one.metrics[trial.measure.name] is None:
             raise DataError(
-                f"{trial.measure.title} can't decide the verdict: {one.system.name} gave no log-probabilities of the references. "
+                f"{trial.measure.title} can't decide the verdict: {one.system.name} lacks what it is told from (log-probabilities of the references, or of labels). "
                 "Put another measure first in evaluate.metrics."
             )
     best = trial.baselines[0]

@@ -10,10 +10,15 @@ from torch import nn
 
 from tunesmith.models.forward import layout_of_rows, takes_tree, to_tensors, token_logps
 from tunesmith.tree.choices import build_trie, plan_choices
-from tunesmith.tree.plan import Floats, Pass, Sequence_, plan
+from tunesmith.tree.plan import Floats, Pass, Sequence_, plan, shared_length
 
-LOOK_BACK = 512
-"""Tokens of a pass beyond what all its prompts share: more would spend itself on masked attention."""
+LOOK_BACK = 2048
+"""Tokens of a pass beyond what all its prompts share, at least: fewer would spend a pass on what is shared."""
+SHARE = 7
+"""Of a pass, what its prompts do not share is this many times what they share, or more: worked examples are long, and are
+computed once a pass."""
+MOST_TOKENS = 16384
+"""Tokens of a pass, if one prompt does not take more: states grow with them."""
 
 
 @torch.inference_mode()
@@ -59,21 +64,16 @@ def _passes(model: nn.Module, prompts: list[tuple[int, ...]], choices: Sequence[
     """Tree passes where the architecture takes them, plain ones where not."""
     if takes_tree(model):
         trie = build_trie(choices)
-        shared = _common_length(prompts)
-        longest = max(len(prompt) for prompt in prompts)
-        budget = shared + max(LOOK_BACK, longest - shared + len(trie.ids_N))
-        return plan_choices(prompts, trie, token_budget=budget)
+        longest = max(len(prompt) for prompt in prompts) + len(trie.ids_N)
+        return plan_choices(prompts, trie, token_budget=_budget(prompts, longest))
     rows = [Sequence_((*prompt, *choice), (0.0,) * len(prompt) + (1.0,) * len(choice)) for prompt in prompts for choice in choices]
     return plan(rows, token_budget=4096, layout="padded")
 
 
-def _common_length(prompts: Sequence[tuple[int, ...]]) -> int:
-    """Leading ids that all prompts share."""
-    low, high = min(prompts), max(prompts)
-    for index, (left, right) in enumerate(zip(low, high, strict=False)):
-        if left != right:
-            return index
-    return min(len(low), len(high))
+def _budget(rows: Sequence[tuple[int, ...]], longest: int) -> int:
+    """Tokens of a pass: room for the longest row, and so many beside what all rows share that sharing it pays."""
+    shared = shared_length(min(rows), max(rows))
+    return shared + max(min(max(LOOK_BACK, SHARE * shared), MOST_TOKENS), longest - shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +113,25 @@ def probabilities(scores_NC: Floats) -> Floats:
 
 @torch.inference_mode()
 def row_logps(
-    model: nn.Module, rows: Sequence[Sequence_], *, device: torch.device, token_budget: int = 2048, rows_at_once: int = 64
+    model: nn.Module, rows: Sequence[Sequence_], *, device: torch.device, token_budget: int | None = None, rows_at_once: int = 64
 ) -> tuple[Floats, Floats]:
-    """Sum of log-probabilities of each row's supervised tokens, and how many there are: [R], [R]. For perplexity."""
+    """Sum of log-probabilities of each row's supervised tokens, and how many there are: [R], [R]. For perplexity.
+
+    Args:
+        model: a causal language model in evaluation mode.
+        rows: what is measured; what neighbours in sorted order share is computed once a pass.
+        device: where the model is.
+        token_budget: most tokens in a pass; where absent, as many as make what is shared a small part of it.
+        rows_at_once: rows that are planned together.
+    """
     layout = layout_of_rows(model)
     sums, counts = np.zeros(len(rows)), np.zeros(len(rows))
     order = sorted(range(len(rows)), key=lambda index: rows[index].ids)
     for start in range(0, len(rows), rows_at_once):
         chosen = order[start : start + rows_at_once]
-        for planned in plan([rows[index] for index in chosen], token_budget=token_budget, layout=layout):
+        some = [rows[index] for index in chosen]
+        budget = token_budget or (_budget([row.ids for row in some], 0) if layout == "tree" else LOOK_BACK)
+        for planned in plan(some, token_budget=budget, layout=layout):
             logps = token_logps(model, to_tensors(planned, device)).double().cpu().numpy()
             places = np.array(chosen)[planned.row_S]
             np.add.at(sums, places, logps)

@@ -36,6 +36,8 @@ class Bundle:
     """The `base` section of the recipe, resolved."""
     base_seed: int = 0
     """Where the base's weights are random ones: the seed they were drawn with."""
+    calibration: dict[str, Any] | None = None
+    """What corrects its confidences (`score.calibrated`), as JSON; None where they are as the model gives them."""
     head: bool = False
     """Whether a task head answers; what kind it is stands in its own file."""
     schema: int = SCHEMA

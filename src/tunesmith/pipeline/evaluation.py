@@ -1,6 +1,6 @@
 """The evaluation stage: choose the base's best prompt on `select`, then score every system on test in one opening."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,14 +19,17 @@ from tunesmith.evaluate.linear import linear_floor
 from tunesmith.evaluate.linear_more import linear_labels, linear_value
 from tunesmith.evaluate.meant import LabelSets, Meant, Numbers
 from tunesmith.evaluate.measures import better, values
+from tunesmith.evaluate.neighbour import neighbour_answer, neighbour_labels, neighbour_value
 from tunesmith.evaluate.pairs import PairAnswerer, longer_answer
 from tunesmith.evaluate.prompts import LISTED, PLAIN, RANGED, PromptForm, one_of, prompt_forms
+from tunesmith.evaluate.slices import Slices, judge_slices
 from tunesmith.evaluate.systems import Answerer, Answers, own_prompt
 from tunesmith.evaluate.verdict import System
 from tunesmith.evaluate.word_tags import most_frequent_tags
 from tunesmith.models.heads import Headed
 from tunesmith.pipeline.decisions import device_here
 from tunesmith.recipe import Recipe
+from tunesmith.score.measures import measure
 from tunesmith.score.prediction import Prediction
 
 
@@ -204,20 +207,24 @@ def score_others(sides: Sides, recipe: Recipe, metrics: Sequence[str], folder: P
     made: dict[str, tuple[str, Callable[[], list[Prediction]]]] = {}
     if sides.task == Task.CLASSIFY:
         made["majority"] = ("Always the commonest label", lambda: always_commonest(train, test))
+        made["neighbour"] = ("Nearest neighbours by TF-IDF", lambda: neighbour_labels(train, test, seed=seed))
         made["linear"] = ("TF-IDF with logistic regression", lambda: linear_floor(train, test, seed=seed))
     elif sides.task == Task.MULTILABEL:
         made["majority"] = ("Always the commonest labels", lambda: always_same_labels(train, test))
         made["linear"] = ("TF-IDF with a logistic regression for each label", lambda: linear_labels(train, test, seed=seed))
     elif sides.task == Task.REGRESS:
         made["mean"] = ("Always the median" if middle else "Always the mean", lambda: always_mean(train, test, middle=middle))
+        made["neighbour"] = ("Nearest neighbours by TF-IDF", lambda: neighbour_value(train, test, seed=seed))
         made["linear"] = ("TF-IDF with ridge regression", lambda: linear_value(train, test, seed=seed))
+    elif sides.task == Task.GENERATE:
+        made["neighbour"] = ("The answer of the nearest training row", lambda: neighbour_answer(train, test))
     elif sides.task == Task.TAG:
         made["word-tags"] = ("Each word's most frequent tag", lambda: most_frequent_tags(train, test))
     elif sides.task == Task.PREFER and not sides.judged:
         name, answers = longer_answer(train, test)
         made["length"] = (name, lambda: answers)
     if not recipe.evaluate.linear_floor:
-        made = {key: one for key, one in made.items() if key not in ("linear", "length")}
+        made = {key: one for key, one in made.items() if key not in ("linear", "neighbour", "length")}
     for key, (_, make) in made.items():
         saved(folder / f"{key}.jsonl", make)
     return {key: name for key, (name, _) in made.items()}
@@ -231,7 +238,7 @@ def systems_of(folder: Path, tuned: Path, few_shot: dict[str, Any]) -> list[Syst
         "zero-shot": ("Base, zero-shot", "baseline"),
         "few-shot": (f"Base, few-shot (k = {few_shot['k']}{listed})", "baseline"),
         **{key: (named.get(key, key), "baseline") for key in ("majority", "mean", "word-tags")},
-        **{key: (named.get(key, key), "floor") for key in ("linear", "length")},
+        **{key: (named.get(key, key), "floor") for key in ("neighbour", "linear", "length")},
     }
     systems = []
     for key, (name, kind) in names.items():
@@ -246,15 +253,18 @@ def _read(path: Path) -> list[Prediction]:
     return [Prediction.from_json(value) for value in read_jsonl(path)]
 
 
-def score_tuned(tuned: Answers, sides: Sides, path: Path, listen: Listener) -> list[Prediction]:
+def score_tuned(tuned: Answers, sides: Sides, listen: Listener) -> list[Prediction]:
     """The fine-tuned model on test, from its own plain prompt."""
+    if isinstance(tuned, Answerer) and sides.task == "text":
+        return tuned.read_texts(sides.test, work="score fine-tuned on test", listen=listen)
+    return tuned.answer(sides.test, own_prompt, work="score fine-tuned on test", listen=listen)
 
-    def make() -> list[Prediction]:
-        if isinstance(tuned, Answerer) and sides.task == "text":
-            return tuned.read_texts(sides.test, work="score fine-tuned on test", listen=listen)
-        return tuned.answer(sides.test, own_prompt, work="score fine-tuned on test", listen=listen)
 
-    return saved(path, make)
+def slices_on(tuned: Sequence[Prediction], sides: Sides, recipe: Recipe, metric: str, groups: Mapping[str, str] | None) -> Slices | None:
+    """Where the tuned model is worse than elsewhere; None where nobody asks, or there are no answers to tell it by."""
+    if not recipe.evaluate.slices or sides.task in (Task.TEXT, Task.PREFER):
+        return None
+    return judge_slices(measure(metric), sides.test, tuned, resamples=recipe.evaluate.resamples, seed=recipe.seed, groups=groups)
 
 
 def _astray(one: Prediction) -> float:

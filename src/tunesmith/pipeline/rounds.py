@@ -13,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from tunesmith.chat.labels import label_texts
 from tunesmith.chat.render import Renderer
 from tunesmith.core.errors import DataError, DivergedError, RecipeError, TunesmithError
@@ -23,16 +25,22 @@ from tunesmith.core.rows import Row
 from tunesmith.data.checks import labels_of
 from tunesmith.data.config import Task
 from tunesmith.data.dataset import Dataset
+from tunesmith.evaluate.calibration import Calibration
+from tunesmith.evaluate.forgetting import Forgetting
 from tunesmith.evaluate.measures import resolve
+from tunesmith.evaluate.systems import Answers
 from tunesmith.evaluate.verdict import judge
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import ArtefactRecord, Edge, MetricRecord, Status, now
 from tunesmith.models.load import Base, lasting_path, load_base
 from tunesmith.models.package import Bundle, load_bundle, load_model, save_model
+from tunesmith.pipeline.calibrating import calibration_of, corrected, keep_with_model, piece
 from tunesmith.pipeline.data_report import data_report
 from tunesmith.pipeline.datasets import general_rows, groups_of, other_content, prepared_dataset, record_dataset
 from tunesmith.pipeline.decisions import cores_here
-from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, systems_of
+from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, slices_on, systems_of
+from tunesmith.pipeline.findings import Findings
+from tunesmith.pipeline.harm import base_reading, found_forgetting, material, without_language
 from tunesmith.pipeline.material import Material
 from tunesmith.pipeline.preflight import CheckReport, preflight
 from tunesmith.pipeline.trackers import refuse_without_library
@@ -196,9 +204,39 @@ class Execution:
         renderer = Renderer(
             tokenizer, max_tokens=bundle.max_tokens, label_texts=bundle.label_texts, new_tokens=bundle.base.get("new_tokens", ())
         )
-        score_tuned(answerer(model, renderer, self.bench.judged, self.recipe), self.bench.judged, predictions, self.listen)
+        tuned = answerer(model, renderer, self.bench.judged, self.recipe)
+        calibration = self.calibration(tuned)
+        keep_with_model(self.folder / "model", calibration)
+        answers = corrected(predictions, lambda: score_tuned(tuned, self.bench.judged, self.listen), calibration)
         self.tick()
-        return self.report(check, baselines, predictions, openings)
+        lost = self.forgetting(model, bundle.method, renderer)
+        self.tick()
+        groups = groups_of(self.bench.dataset, "test", self.recipe.data.split.by)
+        findings = Findings(
+            calibration=piece(calibration, predictions, groups),
+            forgetting=lost,
+            slices=slices_on(answers, self.bench.judged, self.recipe, self.bench.metrics[0], groups),
+        )
+        return self.report(check, baselines, predictions, openings, findings)
+
+    def calibration(self, tuned: Answers) -> Calibration | None:
+        """What corrects the tuned model's confidences, from rows that neither trained nor judge it."""
+        bench, recipe = self.bench, self.recipe
+        groups = groups_of(bench.dataset, "calibrate", recipe.data.split.by)
+        kept = self.folder / "predictions" / "calibrate.jsonl"
+        return calibration_of(tuned, bench.sides["calibrate"], bench.dataset.task, recipe, kept, groups, self.listen)
+
+    def forgetting(self, model: nn.Module, method: str, renderer: Renderer) -> Forgetting | None:
+        """What the tuned model lost of what the base knew; None where the recipe doesn't ask."""
+        bench = self.bench
+        if not self.recipe.evaluate.forgetting.enabled:
+            return None
+        told = without_language(model, method)
+        general = None if told else material(self.recipe, [*bench.sides["train"], *bench.replay[0]])
+        if told or general is None:
+            return told
+        before = base_reading(self.stages, bench.base_hash, bench.base.model, renderer, general)
+        return found_forgetting(self.stages, self.recipe, model, general, before, renderer)
 
     def preflight(self) -> CheckReport:
         """Refuse a broken run before any training."""
@@ -273,7 +311,7 @@ class Execution:
         inputs = {
             "dataset": bench.dataset.id,
             "base": bench.base_hash,
-            "evaluate": recipe.evaluate.model_dump(mode="json", exclude={"resamples", "errors_shown"}),
+            "evaluate": recipe.evaluate.model_dump(mode="json", exclude={"resamples", "errors_shown", "slices", "calibrate", "forgetting"}),
             "metric": bench.metrics[0],
             "instruction": recipe.data.instruction,
             "label_words": recipe.data.label_words,
@@ -294,7 +332,7 @@ class Execution:
         shutil.rmtree(self.folder / "baselines-unfinished", ignore_errors=True)
         return out
 
-    def report(self, check: CheckReport, baselines: Path, tuned: Path, openings: int) -> dict[str, Any]:
+    def report(self, check: CheckReport, baselines: Path, tuned: Path, openings: int, findings: Findings) -> dict[str, Any]:
         """Judge, assemble the report, write the card, tell the ledger."""
         recipe, bench = self.recipe, self.bench
         few_shot = read_json(baselines / "few_shot.json")
@@ -310,6 +348,7 @@ class Execution:
             gates=recipe.gates,
             groups=groups,
         )
+        judgement = findings.added_to(judgement, recipe.gates)
         warnings = [*check.warnings]
         if openings >= OPENINGS_BEFORE_WARNING:
             warnings.append(
@@ -336,6 +375,7 @@ class Execution:
             },
             **judgement.to_json(),
             "few_shot": few_shot if few_shot["tried"] else None,
+            **findings.to_json(),
             "data": data_report(bench.dataset) | {"truncated": check.facts["truncated"], "test_openings": openings},
             "training": read_json(self.folder / "training.json"),
             "errors": errors_to_read(systems[-1].predictions, bench.sides["test"], recipe.evaluate.errors_shown)

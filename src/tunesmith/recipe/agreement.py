@@ -73,8 +73,25 @@ def disagreements(recipe: "Recipe", task: Task | None, *, judged: bool | None = 
             f"{objective} compares two answers to one prompt, and these rows hold single ones: take kto or unlikelihood.",
         )
     yield from _about_the_engine(recipe, task)
+    yield from _about_gates(recipe, task)
     if recipe.data.rows_per_label is not None and task not in (None, Task.CLASSIFY):
         yield "data.rows_per_label", f"this needs labels, and data.task: {task} has none: use data.rows."
+
+
+def _about_gates(recipe: "Recipe", task: Task | None) -> Iterator[Disagreement]:
+    """Bounds on what is not measured."""
+    if recipe.gates.calibration_error is not None and (not recipe.evaluate.calibrate.enabled or task not in (None, Task.CLASSIFY)):
+        yield (
+            "gates.calibration_error",
+            "this bounds calibrated confidences in labels: set evaluate.calibrate.enabled and data.task: classify, or remove it.",
+        )
+    if recipe.gates.forgetting is None:
+        return
+    asked = recipe.evaluate.forgetting
+    if not asked.enabled or asked.general is None:
+        yield "gates.forgetting", "this bounds the rise of perplexity on general text: set evaluate.forgetting.general, or remove the gate."
+    if task is not None and head_of(recipe, task) != "tokens" and recipe.method.name != "features":
+        yield "gates.forgetting", "a model that ends in a head writes no text, so its perplexity can't be measured: remove the gate."
 
 
 _NOTHING_OF_THE_BASE = ("features", "prompt", "prefix")

@@ -35,6 +35,15 @@ Fractions run from 0 to 1. Intervals (`low`, `high`) are 95%. Times are seconds;
                   throughput {rows_per_second, row_tokens_per_second, computed_tokens_per_second, saved} (medians over steps),
                   mfu (operations counted a second over the device's peak), peak_mib (MiB at the peak of training),
                   words [text] (how the losses went, in sentences; then `stopped` is not printed)
+    forgetting    outcome ("kept", "forgot", "unclear", "unchanged", "unmeasured"), sentence, notes [text],
+                  rise {base, tuned (perplexities), relative {value, low, high} (tuned / base - 1), documents}; null where unmeasured,
+                  probing {base, tuned {value, low, high} (shares right), against {difference, low, high}, questions}; null where none was
+                  asked. The whole is null where nobody looked
+    calibration   rows (of `calibrate`), sentences [text], calibrator, threshold, measured (on `calibrate`), and
+                  test {before, after: {accuracy, confidence, ece, ece_low, ece_high, by_chance, brier, nll,
+                  diagram [{confidence, accuracy, low, high, count}]}}; null where nothing was calibrated
+    slices        measure, sentence, slices [{name, worse, p_corrected, figures {rows, value {value, low, high}, rest, difference}}],
+                  the worst first, by the deciding measure on test; null where nobody looked
     confusion     labels, counts: counts[i][j] rows of label i were answered with label j by the tuned model on test;
                   null where answers are no labels
     errors        [{row_id, prompt, reference, answer, confidence}], wrong answers of the tuned model on test
@@ -64,7 +73,7 @@ def card(report: Mapping[str, Any]) -> str:
     Raises:
         MachineError: the report's schema is unknown, or a field has another form than the module's docstring says.
     """
-    from tunesmith.report import figures, judged, made, mistakes
+    from tunesmith.report import figures, judged, lost, made, mistakes, sure
 
     held = read_report(report)
     return page(
@@ -78,6 +87,9 @@ def card(report: Mapping[str, Any]) -> str:
         evidence=judged.evidence(held),
         few_shot=judged.few_shot(held),
         training=made.training(held),
+        lost=lost.lost(held),
+        sure=sure.sure(held),
+        slices=mistakes.slices(held),
         data=made.data(held),
         run=made.run_facts(held),
         confusion=mistakes.confusion(held),

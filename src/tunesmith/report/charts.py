@@ -7,14 +7,14 @@ Every text that came from a row passes `tunesmith.report.text` first.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
 from tunesmith.report.figures import Metric
-from tunesmith.report.shape import Confusion, Estimate
+from tunesmith.report.shape import Bin, Confusion, Estimate
 from tunesmith.report.text import label, one_line, visible
 
 ACCENT, WARM, INK, GREY, TICK, RULE = "#00598c", "#a84300", "#1c2733", "#5b6672", "#9aa4ae", "#dde2e7"
@@ -193,6 +193,47 @@ def confusion_picture(confusion: Confusion, title: str) -> Markup:
     )
     edge = alt.Chart(values([{"a": 0, "b": size}])).mark_rect(fillOpacity=0, stroke=TICK).encode(x="a:Q", x2="b:Q", y="a:Q", y2="b:Q")
     return drawn(alt.layer(squares, edge), title)
+
+
+def reliability(points: Mapping[str, Sequence[Bin]], title: str) -> Markup:
+    """Share right over confidence: open grey squares before a correction, blue dots with their 95% intervals after, and the line of perfect belief."""
+    import altair as alt
+
+    kinds = [kind for kind in ("before", "after") if kind in points]
+    rows = [
+        {"kind": kind, "sure": 100 * bin_.confidence, "right": 100 * bin_.accuracy}
+        | {
+            "low": 100 * (bin_.accuracy if bin_.low is None else bin_.low),
+            "high": 100 * (bin_.accuracy if bin_.high is None else bin_.high),
+        }
+        for kind in kinds
+        for bin_ in points[kind]
+        if bin_.confidence is not None and bin_.accuracy is not None
+    ]
+    scale = alt.Scale(domain=[0, 100], nice=False)
+    x, y = alt.X("sure:Q", title="Confidence, %", scale=scale), alt.Y("right:Q", title="Answered right, %", scale=scale)
+    colours, shapes = (
+        alt.Scale(domain=["before", "after"], range=[GREY, ACCENT]),
+        alt.Scale(domain=["before", "after"], range=["square", "circle"]),
+    )
+    fills = alt.Scale(domain=["before", "after"], range=["white", ACCENT])
+    perfect = (
+        alt.Chart(values([{"sure": 0, "right": 0}, {"sure": 100, "right": 100}])).mark_line(color=TICK, strokeDash=[4, 4]).encode(x=x, y=y)
+    )
+    shown = alt.Chart(values(rows), width=380, height=380)
+    whisker = (
+        shown.transform_filter("datum.kind == 'after'")
+        .mark_rule(color=ACCENT, strokeWidth=1.5)
+        .encode(x=x, y=alt.Y("low:Q", scale=scale), y2="high:Q")
+    )
+    marks = shown.mark_point(size=60, opacity=1, strokeWidth=1.5).encode(
+        x=x,
+        y=y,
+        color=alt.Color("kind:N", scale=colours, title=None),
+        shape=alt.Shape("kind:N", scale=shapes, title=None),
+        fill=alt.Fill("kind:N", scale=fills, legend=None),
+    )
+    return drawn(alt.layer(perfect, whisker, marks), title)
 
 
 def bar(share: float) -> Markup:

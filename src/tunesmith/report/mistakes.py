@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from tunesmith.report import charts, figures
+from tunesmith.report.figures import metric_of
 from tunesmith.report.shape import Confusion, Report
 from tunesmith.report.text import label, one_line, passage
 
@@ -61,6 +62,51 @@ def _pairs(held: Confusion, names: list[str]) -> list[tuple[str, str, str, str]]
     wrong = [(count, i, j) for i, counts in enumerate(held.counts) for j, count in enumerate(counts) if i != j and count]
     wrong.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
     return [(names[i], names[j], figures.whole(count), figures.share(count, sum(held.counts[i]))) for count, i, j in wrong[:PAIRS]]
+
+
+@dataclass(frozen=True, slots=True)
+class SliceView:
+    name: str
+    rows: str
+    value: str
+    range: str
+    rest: str
+    p: str
+    worse: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SlicesView:
+    head: str
+    sentence: str
+    rows: list[SliceView]
+    left: int
+    """Slices that are not shown."""
+
+
+SLICES = 12
+"""So many slices are listed, the worst first."""
+
+
+def slices(report: Report) -> SlicesView | None:
+    """Where the model is worse than elsewhere on test."""
+    held = report.slices
+    if held is None or not held.sentence:
+        return None
+    metric = metric_of(held.measure)
+    rows = [
+        SliceView(
+            name=one_line(one.name, 60),
+            rows=figures.whole(one.figures.rows),
+            value=metric.write(one.figures.value.value),
+            range=metric.write_range(one.figures.value),
+            rest=metric.write(one.figures.rest),
+            p=figures.p_value(one.p_corrected),
+            worse=one.worse,
+        )
+        for one in held.slices[:SLICES]
+    ]
+    return SlicesView(metric.head, one_line(held.sentence, 600), rows, len(held.slices) - len(rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,6 +202,89 @@ class Error(_Part):
     confidence: Number = None
 
 
+class Rise(_Part):
+    """Perplexity on general text: `relative` is tuned / base - 1."""
+
+    base: Number = None
+    tuned: Number = None
+    relative: Estimate = Estimate()
+    documents: Count = None
+
+
+class Probing(_Part):
+    """Shares of questions answered right."""
+
+    base: Estimate = Estimate()
+    tuned: Estimate = Estimate()
+    against: Against = Against()
+    questions: Count = None
+
+
+class Forgetting(_Part):
+    outcome: str = ""
+    sentence: str = ""
+    notes: list[str] = []
+    rise: Rise | None = None
+    probing: Probing | None = None
+
+
+class Bin(_Part):
+    """Rows of about the same confidence, and how many of their answers are right."""
+
+    confidence: Number = None
+    accuracy: Number = None
+    low: Number = None
+    high: Number = None
+    count: Count = None
+
+
+class Sureness(_Part):
+    """What confidences are worth on some rows."""
+
+    accuracy: Number = None
+    confidence: Number = None
+    ece: Number = None
+    ece_low: Number = None
+    ece_high: Number = None
+    by_chance: Number = None
+    brier: Number = None
+    nll: Number = None
+    diagram: list[Bin] = []
+
+
+class OnTest(_Part):
+    before: Sureness = Sureness()
+    after: Sureness = Sureness()
+
+
+class Calibration(_Part):
+    rows: Count = None
+    sentences: list[str] = []
+    test: OnTest | None = None
+
+
+class SliceFigures(_Part):
+    rows: Count = None
+    value: Estimate = Estimate()
+    rest: Number = None
+    difference: Estimate = Estimate()
+
+
+class Slice(_Part):
+    """Test rows that have something in common, against the rest."""
+
+    name: str = ""
+    worse: bool = False
+    p_corrected: Number = None
+    figures: SliceFigures = SliceFigures()
+
+
+class Slices(_Part):
+    measure: str = ""
+    sentence: str = ""
+    slices: list[Slice] = []
+
+
 class Report(_Part):
     """A whole report.json."""
 
@@ -212,6 +295,9 @@ class Report(_Part):
     few_shot: FewShot | None = None
     data: Data | None = None
     training: Training | None = None
+    forgetting: Forgetting | None = None
+    calibration: Calibration | None = None
+    slices: Slices | None = None
     confusion: Confusion | None = None
     errors: list[Error] = []
     recipe: str = ""

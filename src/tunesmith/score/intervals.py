@@ -10,12 +10,16 @@ their sample; BCa alone misses it where classes have two or three rows.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tunesmith.score.measures import Floats, Measure
 from tunesmith.score.prediction import Prediction
 from tunesmith.score.resampling import Resamples
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 TAIL = 0.025
 """What a 95% interval leaves on each side."""
@@ -86,7 +90,7 @@ def grouped_share_interval(right_R: Floats, resamples: Resamples) -> Interval:
     return Interval(share, around.low, around.high)
 
 
-def bootstrap_interval(value: float, drawn_B: Floats, without_U: Floats, *, low: float, high: float) -> Interval:
+def bootstrap_interval(value: float, drawn_B: Floats, without_U: Floats, *, low: float, high: float, units: int | None = None) -> Interval:
     """The outer ends of the widened percentile interval and of BCa.
 
     Args:
@@ -95,8 +99,9 @@ def bootstrap_interval(value: float, drawn_B: Floats, without_U: Floats, *, low:
         without_U: its value without each unit in turn, for BCa's acceleration.
         low, high: the least and greatest value there can be; where every resample has one value, the interval allows
             for a kind of row too rare to have been drawn into so many, at the worst and best it could do.
+        units: how many there are, where `without_U` leaves out several at a time.
     """
-    units = len(without_U)
+    units = len(without_U) if units is None else units
     spread = float(np.ptp(drawn_B))
     if spread <= 1e-12 * max(1.0, abs(value)):
         unseen = 1.0 - TAIL ** (1.0 / units)
@@ -148,19 +153,30 @@ def intervals(measures: list[Measure], predictions: list[Prediction], resamples:
         table = tabulate(predictions)
         rights = {measure.name: measure.right(predictions) for measure in family if measure.right is not None and table is not None}
         bootstrapped = [measure for measure in family if rights.get(measure.name) is None]
-        drawn_BS = resamples.sums(table) if table is not None and bootstrapped else np.zeros((0, 0))
+        summed = any(measure.weighted is None for measure in bootstrapped)
+        drawn_BS = resamples.sums(table) if table is not None and summed else np.zeros((0, 0))
         for measure in family:
             right = rights.get(measure.name)
             if table is None:
                 found[measure.name] = None
             elif right is not None:
                 found[measure.name] = _of_right(right.astype(np.float64), resamples)
+            elif measure.weighted is not None:
+                found[measure.name] = _of_weighted(measure, table, resamples)
             else:
                 without_U = np.concatenate([measure.value(sums) for sums in resamples.without_each(table)])
                 found[measure.name] = bootstrap_interval(
                     measure.of_table(table), measure.value(drawn_BS), without_U, low=measure.low, high=measure.high
                 )
     return {measure.name: found[measure.name] for measure in measures}
+
+
+def _of_weighted(measure: Measure, table: "Floats | csr_array", resamples: Resamples) -> Interval:
+    """Bootstrapped from weighted rows."""
+    on = measure.on(table)
+    drawn_B = np.concatenate([on(weights) for weights in resamples.weights()])
+    without = np.concatenate([on(weights) for weights in resamples.weights_without()])
+    return bootstrap_interval(measure.of_table(table), drawn_B, without, low=measure.low, high=measure.high, units=resamples.units)
 
 
 def _of_right(right_R: Floats, resamples: Resamples) -> Interval:

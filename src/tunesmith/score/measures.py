@@ -2,8 +2,9 @@
 
 A measure is a table of statistics per row, and a function from the sums of its columns to a value. That is what lets
 a corpus measure (BLEU, macro F1) be bootstrapped as cheaply as a mean: a resample is a weighted sum of rows, so two
-thousand of them are one matrix product. Values run from 0 to 1, but for perplexity (1 up), correlations (-1 to 1), errors of
-numbers (0 up) and r2 (up to 1).
+thousand of them are one matrix product. Areas under curves are no function of sums: these say how weighted rows become a
+value (`weighted`), and cost a pass over all rows for each resample. Values run from 0 to 1, but for perplexity (1 up),
+correlations (-1 to 1), errors of numbers (0 up) and r2 (up to 1).
 
 Legend: R rows, S statistics, B resamples.
 """
@@ -25,10 +26,19 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
+Weighing = Callable[[Floats], Floats]
+"""How often each row counts, [B, R], to values [B]."""
+
+
 class Tabulate(Protocol):
     """Statistics of each row, [R, S], dense or sparse; None where the predictions don't carry what it needs."""
 
     def __call__(self, predictions: Sequence[Prediction], /) -> "Floats | csr_array | None": ...
+
+
+def no_sums(sums_BS: Floats) -> Floats:
+    """The `value` of a measure that is no function of sums; asking for it is a bug."""
+    raise AssertionError("this measure goes by weighted rows: ask Measure.on")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +51,10 @@ class Measure:
     """As sentences write it: `macro F1`."""
     tabulate: Tabulate
     """Predictions to statistics per row [R, S]; measures of one family share the function, and so the work."""
-    value: Callable[[Floats], Floats]
+    value: Callable[[Floats], Floats] = no_sums
     """Sums of statistics [B, S] to values [B]; never nan: what is undefined (0 of 0) counts as 0."""
+    weighted: "Callable[[Floats | csr_array], Weighing] | None" = None
+    """In place of `value`, for what is no function of sums: statistics [R, S] to a function of weights [B, R]; never nan either."""
     right: Callable[[Sequence[Prediction]], NDArray[np.bool_] | None] | None = None
     """Where the value is the share of rows that are right: which are; None where some are half right. Exact methods are used for these."""
     higher_is_better: bool = True
@@ -78,7 +90,15 @@ class Measure:
 
     def of_table(self, table: "Floats | csr_array") -> float:
         """The value from statistics [R, S]."""
+        if self.weighted is not None:
+            return float(self.weighted(table)(np.ones((1, table.shape[0])))[0])
         return float(self.value(np.asarray(table.sum(axis=0), dtype=np.float64).reshape(1, -1))[0])
+
+    def on(self, table: "Floats | csr_array") -> Weighing:
+        """From how often each row counts [B, R] to values [B], of whichever kind the measure is."""
+        if self.weighted is not None:
+            return self.weighted(table)
+        return lambda weights_BR: self.value(np.asarray(weights_BR @ table, dtype=np.float64))
 
 
 def _rounded(value: float, decimals: int) -> str:
@@ -96,6 +116,11 @@ NAMES = {
     "micro_recall": "classification:MICRO_RECALL",
     "micro_f1": "classification:MICRO_F1",
     "mcc": "classification:MCC",
+    "auroc": "ranking:AUROC",
+    "auprc": "ranking:AUPRC",
+    "ece": "calibration:ECE",
+    "brier": "calibration:BRIER",
+    "nll": "calibration:NLL",
     "exact_match": "text:EXACT_MATCH",
     "token_f1": "text:TOKEN_F1",
     "rouge1": "text:ROUGE1",
@@ -104,6 +129,9 @@ NAMES = {
     "bleu": "text:BLEU",
     "chrf": "text:CHRF",
     "perplexity": "text:PERPLEXITY",
+    "numeric_match": "numeric:NUMERIC_MATCH",
+    "json_valid": "structured:JSON_VALID",
+    "json_fields": "structured:JSON_FIELDS",
     "labels_micro_f1": "multilabel:MICRO_F1",
     "labels_macro_f1": "multilabel:MACRO_F1",
     "subset_accuracy": "multilabel:SUBSET_ACCURACY",

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tunesmith.core.errors import DataError
 from tunesmith.score.intervals import TAIL, Interval, Z, bootstrap_interval
-from tunesmith.score.measures import Floats, Measure
+from tunesmith.score.measures import Floats, Measure, Weighing
 from tunesmith.score.prediction import Prediction
 from tunesmith.score.resampling import Resamples
 
@@ -102,6 +102,8 @@ def paired_bootstrap(measure: Measure, ours: Sequence[Prediction], theirs: Seque
     ours_RS, theirs_RS = measure.tabulate(ours), measure.tabulate(theirs)
     if ours_RS is None or theirs_RS is None:
         return None
+    if measure.weighted is not None:
+        return _weighted_bootstrap(measure, ours_RS, theirs_RS, resamples)
     sign = 1.0 if measure.higher_is_better else -1.0
     drawn_B = sign * (measure.value(resamples.sums(ours_RS)) - measure.value(resamples.sums(theirs_RS)))
     without_U = np.concatenate(
@@ -114,8 +116,38 @@ def paired_bootstrap(measure: Measure, ours: Sequence[Prediction], theirs: Seque
     span = measure.high - measure.low
     around = bootstrap_interval(difference, drawn_B, without_U, low=-span, high=span)
     swapped_B = sign * _swapped(measure, ours_RS + theirs_RS, ours_RS - theirs_RS, resamples)
-    p_value = max(_share_of(drawn_B <= 0), _share_of(swapped_B >= difference - 1e-12))
-    return Comparison(difference=difference, low=around.low, high=around.high, p_value=p_value, test="paired bootstrap")
+    return _compared(around, drawn_B, swapped_B)
+
+
+def _weighted_bootstrap(
+    measure: Measure, ours_RS: "Floats | csr_array", theirs_RS: "Floats | csr_array", resamples: Resamples
+) -> Comparison:
+    """The same from weighted rows: an exchange of answers takes a row from the one table or from the other."""
+    from scipy.sparse import vstack
+
+    sign = 1.0 if measure.higher_is_better else -1.0
+    ours, theirs = measure.on(ours_RS), measure.on(theirs_RS)
+    drawn_B = sign * np.concatenate([ours(weights) - theirs(weights) for weights in resamples.weights()])
+    without = sign * np.concatenate([ours(weights) - theirs(weights) for weights in resamples.weights_without()])
+    difference = sign * (measure.of_table(ours_RS) - measure.of_table(theirs_RS))
+    span = measure.high - measure.low
+    around = bootstrap_interval(difference, drawn_B, without, low=-span, high=span, units=resamples.units)
+    dense = isinstance(ours_RS, np.ndarray) and isinstance(theirs_RS, np.ndarray)
+    either = measure.on(np.vstack([ours_RS, theirs_RS]) if dense else vstack([ours_RS, theirs_RS], format="csr"))
+    swapped_B = sign * np.concatenate([_exchanged(either, coins > 0) for coins in resamples.coins()])
+    return _compared(around, drawn_B, swapped_B)
+
+
+def _exchanged(either: Weighing, kept_BR: NDArray[np.bool_]) -> Floats:
+    """The difference where the rows kept answer for their own system and the others for the other one, [B]."""
+    kept, turned = np.hstack([kept_BR, ~kept_BR]), np.hstack([~kept_BR, kept_BR])
+    return either(kept.astype(np.float64)) - either(turned.astype(np.float64))
+
+
+def _compared(around: Interval, drawn_B: Floats, swapped_B: Floats) -> Comparison:
+    """With the larger of both p-values."""
+    p_value = max(_share_of(drawn_B <= 0), _share_of(swapped_B >= around.value - 1e-12))
+    return Comparison(difference=around.value, low=around.low, high=around.high, p_value=p_value, test="paired bootstrap")
 
 
 def _swapped(measure: Measure, both_RS: "Floats | csr_array", apart_RS: "Floats | csr_array", resamples: Resamples) -> Floats:

@@ -15,7 +15,8 @@ from tunesmith.tree.plan import Floats, Ints, Pass, Sequence_, plan, shared_leng
 
 @dataclass(frozen=True, slots=True)
 class Trie:
-    """Choices as one flat tree; places count from 0, and -1 stands for the prompt's last token."""
+    """Choices as one flat tree of the tokens that something is predicted from; places count from 0, and -1 stands for the
+    prompt's last token."""
 
     ids_N: Ints
     depths_N: Ints
@@ -27,18 +28,23 @@ class Trie:
 
 
 def build_trie(choices: Sequence[Sequence[int]]) -> Trie:
-    """The trie of some choices, every token of each supervised. Each must hold at least one id."""
+    """The trie of some choices, every token of each supervised. Each must hold at least one id.
+
+    The last token of a choice is predicted and never predicted from, unless a longer choice goes on from it: it is not
+    computed. Of a label set that is a third of the trie, every end of an answer.
+    """
     if any(len(choice) == 0 for choice in choices):
         raise ValueError("a choice without tokens can't be scored")
     root = 0  # any id: stands in for the prompt's last token and is taken off again
     rows = [Sequence_((root, *choice), (0.0, *(1.0 for _ in choice))) for choice in choices]
     whole = plan(rows, token_budget=10**9, layout="tree")[0]
     assert whole.ends_T is not None
+    kept = whole.from_P[whole.from_P > 0]
     return Trie(
-        ids_N=whole.ids_BT[0, 1:],
-        depths_N=whole.positions_BT[0, 1:] - 1,
-        ends_N=whole.ends_T[1:] - 1,
-        source_S=whole.from_P[whole.place_S] - 1,
+        ids_N=whole.ids_BT[0, kept],
+        depths_N=whole.positions_BT[0, kept] - 1,
+        ends_N=np.searchsorted(kept, whole.ends_T[kept]),
+        source_S=np.searchsorted(kept, whole.from_P[whole.place_S], side="right") - 1,
         target_S=whole.target_S,
         choice_S=whole.row_S,
     )

@@ -239,7 +239,24 @@ def test_importing_loads_no_heavy_library() -> None:
 
 def test_copies_in_other_groups_are_dropped_however_many_rather_than_divided(files: ModuleType, tmp_path: Path) -> None:
     draw = random.Random(5)
-    words = "card rake cheque order refund broken garden letter parcel tuesday blue late seven paid never under".split()
+    words = [
+        "card",
+        "rake",
+        "cheque",
+        "order",
+        "refund",
+        "broken",
+        "garden",
+        "letter",
+        "parcel",
+        "tuesday",
+        "blue",
+        "late",
+        "seven",
+        "paid",
+        "never",
+        "under",
+    ]
     texts = [" ".join(draw.choices(words, k=12)) for _ in range(400)]
     rows = [{"text": text, "label": "ab"[place % 2], "group": f"g{place}"} for place, text in enumerate(texts)]
     copies = [{"text": text + "!", "label": "ab"[place % 2], "group": f"c{place}"} for place, text in enumerate(texts[:200])]

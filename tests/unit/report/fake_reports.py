@@ -62,6 +62,22 @@ def system(
     }
 
 
+def sureness(too_much: float) -> dict[str, Any]:
+    """Figures of confidences that lie so far above the truth."""
+    bins = [
+        {"confidence": min(1.0, right + too_much), "accuracy": right, "low": right - 0.1, "high": min(1.0, right + 0.1), "count": 60}
+        for right in (0.5, 0.7, 0.85, 0.95)
+    ]
+    figures = {
+        "accuracy": 0.823,
+        "confidence": min(1.0, 0.823 + too_much),
+        "ece": 0.03 + too_much,
+        "ece_low": 0.0,
+        "ece_high": 0.09 + too_much,
+    }
+    return figures | {"by_chance": 0.041, "brier": 0.26 + too_much, "nll": 0.61 + too_much, "diagram": bins}
+
+
 def against(difference: float, half: float = 0.04, p_value: float = 0.0005) -> dict[str, Any]:
     return {"difference": difference, "low": difference - half, "high": difference + half, "p_value": p_value, "test": "exact McNemar"}
 
@@ -252,6 +268,36 @@ def gain() -> dict[str, Any]:
             "tokens_computed": 402177,
             "restarts": 0,
         },
+        "calibration": {
+            "rows": 150,
+            "sentences": ["Confidences are corrected by a temperature of 1.62, found on 150 rows.", "Only a temperature was tried."],
+            "test": {"before": sureness(0.12), "after": sureness(0.0)},
+        },
+        "slices": {
+            "measure": "accuracy",
+            "sentence": "1 of 3 slices is worse than the rest, after Holm's correction: label = refund (accuracy 51.0% on 40 rows).",
+            "slices": [
+                {
+                    "name": name,
+                    "worse": index == 0,
+                    "p_corrected": 0.002 + 0.4 * index,
+                    "figures": {"rows": 40, "value": estimate(0.51 + 0.15 * index, 0.1), "rest": 0.84, "difference": estimate(-0.33, 0.1)},
+                }
+                for index, name in enumerate(("label = refund", "length = over 60 characters", "source = tickets.jsonl"))
+            ],
+        },
+        "forgetting": {
+            "outcome": "kept",
+            "sentence": "No forgetting was found: perplexity on 61 general documents went from 45.6 to 46.1, +1.1% (95% interval -0.4% to +2.6%).",
+            "notes": ["The base itself does no better than guessing on the questions."],
+            "rise": {"base": 45.6, "tuned": 46.1, "relative": {"value": 0.011, "low": -0.004, "high": 0.026}, "documents": 61},
+            "probing": {
+                "base": {"value": 0.323, "low": 0.22, "high": 0.45},
+                "tuned": {"value": 0.306, "low": 0.2, "high": 0.43},
+                "against": {"difference": -0.017, "low": -0.1, "high": 0.07},
+                "questions": 62,
+            },
+        },
         "confusion": confusion(INTENTS, 14, 0.82),
         "errors": _errors(),
         "recipe": RECIPE,
@@ -347,7 +393,7 @@ def generation() -> dict[str, Any]:
             "perplexity": estimate(perplexity, 0.6),
         }
 
-    report = gain()
+    report = gain() | {"calibration": None, "slices": None}
     report["round"] = {
         **report["round"],
         "id": "r-51c0ffee77",

@@ -54,7 +54,7 @@ def pages(fakes: ModuleType) -> dict[str, str]:
 
 def test_a_gain_in_order(pages: dict[str, str]) -> None:
     page = Page(pages["gain"])
-    assert page.ids() == ["comparison", "notes", "training", "data", "few-shot", "confusion", "errors", "run"]
+    assert page.ids() == ["comparison", "notes", "training", "sure", "slices", "lost", "data", "few-shot", "confusion", "errors", "run"]
     for told in (
         "21 November 2026, 02:00 UTC",
         "a gain of 27.3 points",
@@ -91,7 +91,7 @@ def test_no_gain_says_so_and_warns(pages: dict[str, str]) -> None:
 
 def test_generation_has_no_labels_and_marks_the_least_perplexity(pages: dict[str, str]) -> None:
     page = Page(pages["generation"])
-    assert page.ids() == ["comparison", "notes", "training", "data", "few-shot", "errors", "run"]
+    assert page.ids() == ["comparison", "notes", "training", "lost", "data", "few-shot", "errors", "run"]
     assert "Perplexity less is better" in page.text
     assert '<span class="best">6.1</span>' in pages["generation"]
 

@@ -90,7 +90,9 @@ def test_rows_apart_share_and_pad_nothing(rows: list[Sequence_]) -> None:
 )
 def test_choices_hang_under_every_prompt(prompts: list[list[int]], choices: list[list[int]], budget: int) -> None:
     trie = build_trie(choices)
-    assert len(trie.ids_N) == len({tuple(choice[:length]) for choice in choices for length in range(1, len(choice) + 1)})
+    assert len(trie.ids_N) == len({tuple(choice[:length]) for choice in choices for length in range(1, len(choice))}), (
+        "only what is read from"
+    )
     passes = plan_choices(prompts, trie, token_budget=budget)
     expected = [
         (n * len(choices) + c, (*prompt, *choice[:place]), token)

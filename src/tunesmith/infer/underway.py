@@ -1,0 +1,117 @@
+"""Rows under way through a model: what all of them begin with is computed once, and each step adds a token to each.
+
+The rows of a batch end at the same place, padded on the left. The tokens that all of them share are run once, as one
+row; their keys and values are then laid out for every row, moved by its padding, and each row is fed its last tokens, as
+many as the longest row has of its own. So a row's places are neighbours always: windows and positions that count from
+key to key hold as they do for a row alone. A shorter row is fed again some tokens that are shared, in the place of
+padding.
+
+A model whose layers keep a state instead of keys is run row by row, whole, at each step: right, and slow.
+
+Letters: R rows, T places, W tokens fed to each row, S shared tokens, V vocabulary, H heads, d width of a head.
+"""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+from tunesmith.models.forward import inner, project
+from tunesmith.models.products import widen
+from tunesmith.models.virtual import prefix_cache, virtual_states, virtual_tokens
+from tunesmith.tree.plan import shared_length
+
+
+class Underway:
+    """Prompts and what is put after them; `logits_RV` are those of each row's next token."""
+
+    logits_RV: Tensor
+
+    def __init__(self, model: nn.Module, prompts: Sequence[Sequence[int]], device: torch.device) -> None:
+        """Run the prompts. None may be empty; under prefix tuning all must be of one length."""
+        self.model, self.device = model, device
+        language_model: Any = inner(model)
+        widen(language_model)
+        self._decoder: Any = language_model.get_decoder()
+        self._positions = "position_ids" in inspect.signature(self._decoder.forward).parameters
+        self._virtual = virtual_states(model)
+        lead = () if self._virtual is None else range(-len(self._virtual), 0)  # virtual tokens count below 0
+        rows = [(*lead, *prompt) for prompt in prompts]
+        self._whole = rows if language_model._is_stateful else None
+        self._cache: Any = DynamicCache()  # full layers everywhere: a window's own would forget what a longer row still needs
+        if self._whole is None:
+            self._start(rows)
+        else:
+            self.logits_RV = self._alone()
+
+    def _start(self, rows: list[tuple[int, ...]]) -> None:
+        past = prefix_cache(self.model, 1)
+        ahead = 0 if past is None else virtual_tokens(self.model)
+        self._cache = past or self._cache
+        longest, shortest = max(map(len, rows)), min(map(len, rows))
+        shared = min(shared_length(min(rows), max(rows)), shortest - 1)
+        if shared:
+            places = torch.arange(ahead + shared, device=self.device)
+            self._run(torch.tensor([rows[0][:shared]], device=self.device), places[None, ahead:], torch.ones_like(places)[None])
+        padding_R = torch.tensor([longest - len(row) for row in rows], device=self.device)
+        self._lay_out(padding_R)
+        ids_RT = torch.zeros(len(rows), longest, dtype=torch.long)
+        for line, row in enumerate(rows):
+            ids_RT[line, longest - len(row) :] = torch.tensor(row)
+        places = torch.arange(ahead + longest, device=self.device)
+        self._real_RT = (places >= padding_R[:, None]).long()
+        positions_RW = (places[ahead + shared :] - padding_R[:, None]).clamp(min=0)
+        self._next_R = ahead + longest - padding_R
+        self.logits_RV = self._run(ids_RT[:, shared:].to(self.device), positions_RW, self._real_RT)
+
+    def _lay_out(self, padding_R: Tensor) -> None:
+        """The one row in the cache as the past of every row, behind its padding."""
+        for layer in self._cache.layers:
+            if layer.get_seq_length() > 0:
+                places_RS = (torch.arange(layer.keys.shape[2], device=self.device) - padding_R[:, None]).clamp(min=0)
+                layer.keys = layer.keys[0][:, places_RS].transpose(0, 1).contiguous()  # [H, R, S, d] -> [R, H, S, d]
+                layer.values = layer.values[0][:, places_RS].transpose(0, 1).contiguous()
+
+    def _run(self, ids_RW: Tensor, positions_RW: Tensor, real_RT: Tensor) -> Tensor:
+        """Logits after the last token fed to each row."""
+        inputs: dict[str, Any] = {"attention_mask": real_RT, "past_key_values": self._cache, "use_cache": True}
+        if self._positions:
+            inputs["position_ids"] = positions_RW
+        return project(self.model, self._decoder(**self._embedded(ids_RW), **inputs).last_hidden_state[:, -1])
+
+    def _embedded(self, ids_RW: Tensor) -> dict[str, Tensor]:
+        if self._virtual is None:
+            return {"input_ids": ids_RW}
+        embedded = inner(self.model).get_input_embeddings()(ids_RW.clamp(min=0))
+        learnt = self._virtual[(ids_RW + len(self._virtual)).clamp(max=len(self._virtual) - 1)]
+        return {"inputs_embeds": torch.where(ids_RW[..., None] < 0, learnt, embedded)}
+
+    def _alone(self) -> Tensor:
+        """Every row whole, one by one: [R, V]."""
+        assert self._whole is not None
+        fed = (self._embedded(torch.tensor([row], device=self.device)) for row in self._whole)
+        return torch.cat([project(self.model, self._decoder(**one, use_cache=False).last_hidden_state[:, -1]) for one in fed])
+
+    def step(self, tokens_R: Sequence[int]) -> None:
+        """Put a token after each row."""
+        if self._whole is not None:
+            self._whole = [(*row, token) for row, token in zip(self._whole, tokens_R, strict=True)]
+            self.logits_RV = self._alone()
+            return
+        self._real_RT = torch.cat([self._real_RT, self._real_RT.new_ones(len(self._real_RT), 1)], dim=1)
+        fed_R1 = torch.tensor(tokens_R, device=self.device)[:, None]
+        self.logits_RV = self._run(fed_R1, self._next_R[:, None], self._real_RT)
+        self._next_R = self._next_R + 1
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these rows, in this order; a row named twice goes on as two."""
+        chosen = torch.tensor(list(rows), device=self.device)
+        self.logits_RV = self.logits_RV[chosen]
+        if self._whole is not None:
+            self._whole = [self._whole[row] for row in rows]
+            return
+        self._cache.batch_select_indices(chosen)
+        self._real_RT, self._next_R = self._real_RT[chosen], self._next_R[chosen]

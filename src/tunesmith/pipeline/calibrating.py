@@ -1,0 +1,90 @@
+"""Calibration as a step of a round: the tuned model answers the `calibrate` rows, and what corrects its confidences goes with it.
+
+From then on its answers are the corrected ones: on test, and wherever the model is loaded from. Costs one pass over those rows.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from tunesmith.core.files import read_jsonl, write_json
+from tunesmith.core.progress import Listener
+from tunesmith.core.rows import Row
+from tunesmith.data.config import Task
+from tunesmith.evaluate.calibration import Calibration, applied, calibrate
+from tunesmith.evaluate.systems import Answers, own_prompt
+from tunesmith.evaluate.verdict import Gate
+from tunesmith.models.package import load_bundle
+from tunesmith.pipeline.evaluation import saved
+from tunesmith.recipe import Recipe
+from tunesmith.score.calibration import Figures, figures
+from tunesmith.score.chances import chances_of
+from tunesmith.score.prediction import Prediction
+
+FEWEST = 50
+"""Fewer rows than this say too little of how far a confidence can be believed."""
+
+
+def calibration_of(
+    tuned: Answers, rows: Sequence[Row], task: Task, recipe: Recipe, path: Path, groups: Mapping[str, str] | None, listen: Listener
+) -> Calibration | None:
+    """What corrects the tuned model's confidences in its labels; None where nobody asks, answers are no labels, or rows are too few.
+
+    Args:
+        tuned: the model.
+        rows: the `calibrate` side.
+        task: what rows ask for.
+        recipe: the recipe.
+        path: where its answers to those rows are kept, so that a round that goes on doesn't ask again.
+        groups: row id -> group, where rows belong together.
+        listen: told how it goes.
+    """
+    if not recipe.evaluate.calibrate.enabled or task is not Task.CLASSIFY or len(rows) < FEWEST:
+        return None
+    answers = saved(path, lambda: tuned.answer(rows, own_prompt, work="calibrate", listen=listen))
+    return calibrate(answers, recipe.evaluate.calibrate, seed=recipe.seed, groups=_units(answers, groups))
+
+
+def keep_with_model(folder: Path, calibration: Calibration | None) -> None:
+    """Put a calibration into the model's `tunesmith.json`, without what was measured."""
+    told = None if calibration is None else replace(calibration, measured=None).to_json()
+    write_json(folder / "tunesmith.json", asdict(replace(load_bundle(folder), calibration=told)))
+
+
+def corrected(path: Path, make: Callable[[], list[Prediction]], calibration: Calibration | None) -> list[Prediction]:
+    """The tuned model's answers, corrected where there is a calibration; what it said before stands beside them as `uncorrected.jsonl`."""
+    if calibration is None:
+        return saved(path, make)
+    before = saved(path.with_name("uncorrected.jsonl"), make)
+    return saved(path, lambda: applied(before, calibration))
+
+
+def piece(calibration: Calibration | None, answers: Path, groups: Mapping[str, str] | None) -> dict[str, Any] | None:
+    """The report's `calibration`: what was done on `calibrate`, and figures on test before and after."""
+    if calibration is None:
+        return None
+    after, before = (_figures(answers.with_name(name), groups) for name in (answers.name, "uncorrected.jsonl"))
+    test = None if after is None or before is None else {"before": before.to_json(), "after": after.to_json()}
+    return calibration.to_json() | {"test": test}
+
+
+def gate(calibration: dict[str, Any] | None, bound: float) -> Gate | None:
+    """`gates.calibration_error`: the upper end of the error on test must not pass it; None where nothing was calibrated."""
+    if calibration is None or calibration["test"] is None:
+        return None
+    value = calibration["test"]["after"]["ece_high"]
+    return Gate(name="calibration_error", bound=bound, value=value, holds=value <= bound)
+
+
+def _figures(path: Path, groups: Mapping[str, str] | None) -> Figures | None:
+    answers = [Prediction.from_json(value) for value in read_jsonl(path)]
+    chances = chances_of(answers)
+    return None if chances is None else figures(chances, _units(answers, groups))
+
+
+def _units(answers: Sequence[Prediction], groups: Mapping[str, str] | None) -> list[str] | None:
+    """The group of each answer; a lone row's stand-in can't be a real group's name: those are prefixed too."""
+    if groups is None:
+        return None
+    return [f"group {groups[one.row_id]}" if one.row_id in groups else f"row {one.row_id}" for one in answers]
