@@ -1,0 +1,119 @@
+"""What a card says beside the score, through the whole pipeline: confidence, slices, what was lost; its numbers made anew from what was saved."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith.core.files import read_jsonl
+from tunesmith.score.calibrated import Calibration, applied
+from tunesmith.score.calibration import figures
+from tunesmith.score.chances import chances_of
+from tunesmith.score.prediction import Prediction
+
+Rows = list[dict[str, Any]]
+LOOKING: dict[str, Any] = {
+    "data": {"path": "rows.jsonl", "split": {"validation": 0.5, "test": 0.2}},
+    "train": {"max_steps": None, "epochs": 6, "evaluations_per_epoch": 1},
+    "evaluate": {"few_shot": [0], "forgetting": {"enabled": True}},
+    "gates": {"forgetting": 100.0, "calibration_error": 1.0},
+}
+
+
+@pytest.fixture(scope="module")
+def looked_at(
+    tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, command: Any, write_rows: Any, write_recipe: Any, colour_rows: Rows
+) -> Path:
+    """The folder of a round that looked at all of it."""
+    folder = tmp_path_factory.mktemp("findings")
+    write_rows(folder / "rows.jsonl", [row | {"shop": "ab"[place % 2]} for place, row in enumerate(colour_rows)])
+    recipe = write_recipe(folder, LOOKING["data"], tiny_base, **{name: held for name, held in LOOKING.items() if name != "data"})
+    said = command("run", recipe, "--workspace", folder / "work", "--json")
+    assert said.code == 0, said.err
+    return folder / "work" / "rounds" / str(said.json()["report"]["round"]["id"])
+
+
+def report_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return found
+
+
+def predictions(folder: Path, name: str) -> list[Prediction]:
+    return [Prediction.from_json(value) for value in read_jsonl(folder / "predictions" / f"{name}.jsonl")]
+
+
+def test_answers_on_test_are_the_models_own_corrected_by_what_lies_with_the_model(looked_at: Path) -> None:
+    stored = json.loads((looked_at / "model" / "tunesmith.json").read_text())["calibration"]
+    assert applied(predictions(looked_at, "uncorrected"), Calibration.from_json(stored)) == predictions(looked_at, "tuned")
+    assert stored["measured"] is None
+
+
+def test_figures_of_confidence_are_those_of_the_saved_answers(looked_at: Path) -> None:
+    test = report_of(looked_at)["calibration"]["test"]
+    for name, side in (("uncorrected", "before"), ("tuned", "after")):
+        chances = chances_of(predictions(looked_at, name))
+        assert chances is not None
+        assert test[side]["ece"] == pytest.approx(figures(chances).ece)
+        assert test[side]["nll"] == pytest.approx(figures(chances).nll)
+
+
+def test_slices_hold_the_accuracy_of_their_rows(looked_at: Path) -> None:
+    told = {one["name"]: one["figures"] for one in report_of(looked_at)["slices"]["slices"]}
+    right = {one.row_id: one.answer == one.reference for one in predictions(looked_at, "tuned")}
+    by_shop = [name for name in told if name.startswith("shop = ")]
+    assert by_shop
+    for name in by_shop:
+        inside, one = told[name]["rows"], told[name]
+        assert one["value"]["value"] * inside + one["rest"] * (len(right) - inside) == pytest.approx(sum(right.values()))
+
+
+def test_what_was_lost_stands_in_report_page_and_gates(looked_at: Path) -> None:
+    report = report_of(looked_at)
+    lost = report["forgetting"]
+    assert lost["rise"]["documents"] == 61
+    assert lost["rise"]["relative"]["value"] == pytest.approx(lost["rise"]["tuned"] / lost["rise"]["base"] - 1)
+    gates = {gate["name"]: gate for gate in report["verdict"]["gates"]}
+    assert gates["forgetting"]["value"] == lost["rise"]["relative"]["high"]
+    assert gates["calibration_error"]["value"] == report["calibration"]["test"]["after"]["ece_high"]
+    page = (looked_at / "report.html").read_text()
+    assert (
+        "What was lost of what the base knew" in page and "How far its confidence can be believed" in page and "Where it is worse" in page
+    )
+
+
+def test_training_hard_on_something_else_is_called_forgetting_and_gated(
+    tmp_path: Path, tiny_base: Path, command: Any, write_rows: Any, write_recipe: Any, colour_rows: Rows
+) -> None:
+    write_rows(tmp_path / "rows.jsonl", colour_rows)
+    hard = {"train": {"max_steps": None, "epochs": 8, "learning_rate": 0.05, "evaluations_per_epoch": 1}, "gates": {"forgetting": 0.05}}
+    sections = {name: held for name, held in (LOOKING | hard).items() if name != "data"}
+    recipe = write_recipe(tmp_path, LOOKING["data"], tiny_base, **sections)
+    said = command("run", recipe, "--workspace", tmp_path / "work", "--json")
+    assert said.code == 4
+    report = said.json()["report"]
+    assert report["forgetting"]["outcome"] == "forgot"
+    assert any("has forgotten" in note for note in report["verdict"]["notes"])
+
+
+@pytest.mark.parametrize(
+    ("sections", "word"),
+    [
+        ({"gates": {"forgetting": 0.1}, "evaluate": {"forgetting": {"enabled": False}}}, "gates.forgetting"),
+        ({"gates": {"calibration_error": 0.1}, "evaluate": {"calibrate": {"enabled": False}}}, "gates.calibration_error"),
+    ],
+)
+def test_a_bound_on_what_nobody_measures_is_refused(
+    sections: dict[str, Any],
+    word: str,
+    tmp_path: Path,
+    tiny_base: Path,
+    command: Any,
+    write_rows: Any,
+    write_recipe: Any,
+    colour_rows: Rows,
+) -> None:
+    write_rows(tmp_path / "rows.jsonl", colour_rows)
+    said = command("check", write_recipe(tmp_path, "rows.jsonl", tiny_base, **sections), "--workspace", tmp_path / "work")
+    assert said.code == 2
+    assert word in said.err
