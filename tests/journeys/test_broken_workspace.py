@@ -1,6 +1,7 @@
 """Where rounds are kept goes wrong: no room, no right to write, damage, two at once. One sentence each, and what was whole stays whole."""
 
 import contextlib
+import gc
 import os
 import shutil
 import subprocess
@@ -30,6 +31,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
     def set_to(options: str) -> Path:
         nonlocal mounted
+        gc.collect()  # what a command in this process left unfreed may hold its files open
         how = ["-o", f"remount,{options}"] if mounted else ["-t", "tmpfs", "-o", options, "tmpfs"]
         done = subprocess.run(["mount", *how, place], capture_output=True, text=True, check=False)
         if done.returncode and not mounted:

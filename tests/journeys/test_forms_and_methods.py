@@ -40,7 +40,7 @@ def test_prompts_and_completions_are_answered_in_free_text(run: Any) -> None:
     assert set(tuned["metrics"]) == {"exact_match", "rougeL", "chrf", "bleu", "perplexity"}
     assert tuned["metrics"]["perplexity"]["value"] < report["systems"][0]["metrics"]["perplexity"]["value"]
     assert 1 <= tuned["answer_tokens"] <= 6
-    assert [system["key"] for system in report["systems"]] == ["zero-shot", "few-shot", "tuned"]
+    assert [system["key"] for system in report["systems"]] == ["zero-shot", "few-shot", "neighbour", "tuned"]
     assert report["errors"] and all(error["answer"] != error["reference"] for error in report["errors"])
 
 
@@ -128,7 +128,7 @@ def test_an_instruction_stands_before_every_row_and_in_the_model(run: Any, colou
     assert report["systems"][-1]["prompt_tokens"] > plain["systems"][-1]["prompt_tokens"] + 5
     assert report["data"]["waterfall"][-1] == report["data"]["waterfall"][-1] | {"stage": "instruct", "changed": 240, "dropped": 0}
     assert text in (Path(said["folder"]) / "model" / "tunesmith.json").read_text()
-    assert [system["key"] for system in report["systems"]] == ["zero-shot", "majority", "linear", "tuned"]
+    assert [system["key"] for system in report["systems"]] == ["zero-shot", "majority", "neighbour", "linear", "tuned"]
     assert report["round"]["identity"] != plain["round"]["identity"]
 
 

@@ -58,14 +58,14 @@ def run(command: Any) -> Callable[..., Any]:
 def test_the_report_is_complete_and_lies_in_the_rounds_folder(home: Path, report: dict[str, Any]) -> None:
     (folder,) = (home / "work" / "rounds").iterdir()
     assert read_json(folder / "report.json") == report
-    pieces = "schema round verdict systems few_shot data training confusion errors recipe environment hashes seeds warnings"
+    pieces = "schema round verdict systems few_shot data training confusion errors recipe environment hashes seeds warnings calibration forgetting slices"
     assert set(pieces.split()) == set(report)
     card = (folder / "report.html").read_text()
     assert report["verdict"]["sentence"].split(":")[0] in card and report["round"]["id"] in card
     assert not list(folder.rglob("*.bin")) + list(folder.rglob("*.pkl"))
     assert report["round"]["status"] == "done" and report["round"]["continued"] == 0
     assert report["hashes"]["model"] == digest_folder(folder / "model")
-    assert [system["key"] for system in report["systems"]] == ["zero-shot", "few-shot", "majority", "linear", "tuned"]
+    assert [system["key"] for system in report["systems"]] == ["zero-shot", "few-shot", "majority", "neighbour", "linear", "tuned"]
 
 
 def test_the_figures_are_those_of_the_saved_predictions(home: Path, report: dict[str, Any]) -> None:

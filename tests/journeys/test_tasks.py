@@ -65,7 +65,7 @@ def test_numbers(run: Any, head: str | None) -> None:
     ).json()["report"]
     assert report["training"]["objective"] == ("sft" if head else "regression")
     assert report["verdict"]["metric"] == "pearson" and "Pearson correlation" in report["verdict"]["sentence"]
-    assert _systems(report) == ["zero-shot", "few-shot", "mean", "linear", "tuned"]
+    assert _systems(report) == ["zero-shot", "few-shot", "mean", "neighbour", "linear", "tuned"]
     if head is None:
         losses = [one["loss"] for one in report["training"]["validation"]]
         assert min(losses) < losses[0] / 3

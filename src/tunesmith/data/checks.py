@@ -11,7 +11,7 @@ from tunesmith.data.dedup import conflicting
 from tunesmith.data.fold import fold
 from tunesmith.data.read import Reading
 from tunesmith.data.settings.dedup import DedupConfig
-from tunesmith.data.split import SIDES, rows_needed
+from tunesmith.data.split import SIDES, UNTIMED, rows_needed
 from tunesmith.data.table import MARKED, UNWANTED, WANTED, Columns
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ def check_sides(sides_N: "npt.NDArray[np.int8]", columns: Columns, shares: Mappi
     for name, sides_of in _SUPPLIED.items():
         if given[name] is not None and sides_of & set(empty):
             raise DataError(f"data.{name} holds too few rows to fill {' and '.join(empty)}: supply at least two of different texts.")
+    if config.split.time is not None:
+        _check_times(sides_N, columns, config, empty)
     divided = np.isin(sides_N, [SIDES.index(side) for side in shares])
     unit = "texts" if config.split.by is None else f"values of {config.split.by!r}"
     count = len(np.unique(np.where(columns.group != 0, columns.group, columns.text)[divided]))
@@ -98,6 +100,24 @@ def check_sides(sides_N: "npt.NDArray[np.int8]", columns: Columns, shares: Mappi
         f"{config.path}: {count:,} different {unit}{labels} are too few to divide: none is left for {' and '.join(empty)}. "
         f"About {rows_needed(shares):,} are needed for these shares{more}; add rows, or raise data.split.validation and data.split.test."
     )
+
+
+def _check_times(sides_N: "npt.NDArray[np.int8]", columns: Columns, config: DataConfig, empty: Sequence[str]) -> None:
+    """DataError where it is the times that leave a side without rows: they can't be read, or are too few to divide at."""
+    import numpy as np
+
+    unread = int((sides_N == UNTIMED).sum())
+    times = len(np.unique(columns.time[np.isfinite(columns.time)]))
+    if unread:
+        raise DataError(
+            f"{config.path}: data.split.time is {config.split.time!r}, and {unread:,} of {len(sides_N):,} rows hold no time there that can be read "
+            f"(2026-11-21, 2026-11-21T08:30:00Z, seconds since 1970): none is left for {' and '.join(empty)}. Write the times so, or name another column."
+        )
+    if times < 2 * len(SIDES):
+        raise DataError(
+            f"{config.path}: data.split.time is {config.split.time!r}, and its rows hold only {times:,} different times: "
+            f"none is left for {' and '.join(empty)}. Name a finer column, or leave data.split.time out."
+        )
 
 
 def contradiction_notes(columns: Columns, alive_N: "Mask", config: DedupConfig, task: Task) -> list[str]:

@@ -20,7 +20,7 @@ from tunesmith.data.fold import keys_of, row_key
 from tunesmith.data.lines import line_of, row_of
 from tunesmith.data.making import Making
 from tunesmith.data.normalise import normalise
-from tunesmith.data.personal import LOOKED, look
+from tunesmith.data.personal import look
 from tunesmith.data.read import Block, Reading, Told
 from tunesmith.data.spool import Spool
 from tunesmith.data.table import PARTS, Keyed, keyed
@@ -58,6 +58,8 @@ def clean(making: Making, took: Taker) -> None:
         making.notes.extend(reading.notes)
         if len(making.table) == before:
             raise DataError(f"No row of {reading.path} is left after cleaning ({making.account.why()}): look at its columns.")
+    if making.anonymiser is None:
+        look(making)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,8 @@ class _Part:
     def _read_block(self, block: Block) -> _Read:
         making, config = self._making, self._making.config
         rows, told = self._reading.rows_of(block)
-        keys, sources, trail = array("Q", map(row_key, rows)), [row.source for row in rows], Trail(len(rows))
+        secret = making.anonymiser.secret if making.anonymiser is not None else b""
+        keys, sources, trail = array("Q", (row_key(row, secret) for row in rows)), [row.source for row in rows], Trail(len(rows))
         rows = trail.follow("normalise", rows, normalise(rows, config.normalise, labelled=making.task is Task.CLASSIFY))
         fills, filters = FillCount(self._reading.mapping, config.fill), FilterCount(config.filter, making.task, self._labels)
         for row in rows:
@@ -154,8 +157,6 @@ class _Part:
             making.spool.add_block(done.lines, done.lengths)
             took(done.shown)
             suspicions.counts.update(done.suspected)
-            if first == 0 and part == 0 and anonymiser is None:
-                look(making, list(making.spool.rows(range(min(LOOKED, len(left))))))
             making.listen(Advanced(self._work("clean"), end))
         return suspicions
 

@@ -5,6 +5,7 @@ Nothing here reads a row, but to show one, and to look for what was supplied for
 Legend: N rows.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +127,7 @@ class Deciding:
                     reasons.append(reason)
                 codes_N[rows[found.ordinal]] = reasons.index(reason) + 1
             self._add_pairs(codes_N, reasons, main_N, alive_N)
-            self._spare_templates(codes_N, reasons, len(rows))
+            self._spare_templates(codes_N, reasons, main_N)
         left_N = self._decide("contamination", main_N, Decision(codes_N, tuple(reasons)))
         making.account.untouched("contamination", int((alive_N & ~main_N).sum()))
         making.found(
@@ -148,11 +149,12 @@ class Deciding:
                         reasons.append(reason)
                     codes_N[hit] = reasons.index(reason) + 1
 
-    def _spare_templates(self, codes_N: "npt.NDArray[np.uint8]", reasons: list[str], count: int) -> None:
-        """Where more than a fifth of all rows nearly stand in what judges them, that is how the set is written: those stay, and it is told."""
+    def _spare_templates(self, codes_N: "npt.NDArray[np.uint8]", reasons: list[str], main_N: "Mask") -> None:
+        """Where training rows are written from templates, and more than a fifth of them nearly stand in what judges them: those stay, and it is told."""
+        count = int(main_N.sum())
         near = [place for place, reason in enumerate(reasons, 1) if reason.startswith(_WORDS[How.NEAR])]
         hit_N = np.isin(codes_N, near)
-        if hit_N.sum() > _WRITTEN_SO * count:
+        if hit_N.sum() > _WRITTEN_SO * count and self._written_from_templates(main_N):
             codes_N[hit_N] = 0
             self._making.notes.append(
                 f"{int(hit_N.sum()):,} of {count:,} training rows nearly stand among those that judge them: the set is written from templates, "
@@ -167,8 +169,11 @@ class Deciding:
             for name in ("test", "validation")
             if name in making.readings
         }
-        for path in making.config.contamination.paths:
-            held[path.rpartition("/")[2]] = list(_texts_of(path, making))
+        paths = making.config.contamination.paths
+        short = Counter(["test", "validation", *(path.rpartition("/")[2] for path in paths)])
+        for path in paths:
+            name = path.rpartition("/")[2]
+            held[name if short[name] == 1 else path] = list(_texts_of(path, making))
         return held
 
     def _shares(self, main_N: "Mask") -> dict[str, float]:

@@ -16,9 +16,9 @@ def fold(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def key_of(text: str) -> int:
-    """A 64-bit hash of a text as it is."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
+def key_of(text: str, secret: bytes = b"") -> int:
+    """A 64-bit hash of a text as it is; who lacks the secret can't test a guess of the text."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8, key=secret[:64]).digest(), "little")
 
 
 _known_key = lru_cache(maxsize=4096)(key_of)
@@ -62,11 +62,11 @@ def _joined(turns: Iterable[tuple[str, str]]) -> str:
     return "\x1e".join(f"{role}\x1f{words}" for role, words in turns)
 
 
-def row_key(row: Row) -> int:
-    """A 64-bit hash of a row's content to the letter: what its id is made of."""
+def row_key(row: Row, secret: bytes = b"") -> int:
+    """A 64-bit hash of a row's content to the letter: what its id is made of; keyed where what was read must not be guessed from it."""
     parts = [f"{turn.role}\x1f{turn.content}" for turn in row.prompt]
     parts += ["\x1c", row.answer, "\x1d" if row.rejected is None else row.rejected]
     target = row.target()
     if target:
         parts.append(canonical_json(target))
-    return key_of("\x1e".join(parts))
+    return key_of("\x1e".join(parts), secret)

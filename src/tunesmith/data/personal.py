@@ -1,17 +1,19 @@
 """Personal data of a dataset being made: what replaces it where the recipe asks for that, and what is seen where it doesn't."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from random import Random
 
 from tunesmith.core.errors import MachineError, RecipeError
 from tunesmith.core.rows import Row
+from tunesmith.core.seeds import derive_seed
 from tunesmith.data.anonymise import Anonymiser, MapFile, scan
 from tunesmith.data.config import Task
 from tunesmith.data.making import Making
 from tunesmith.data.settings.anonymise import AnonymiseConfig
 
 LOOKED = 2000
-"""So many rows of the main file are looked at where nothing is to be replaced."""
+"""So many rows, drawn from all, are looked at where nothing is to be replaced."""
 
 
 @contextmanager
@@ -50,11 +52,22 @@ def replacing(making: Making) -> Iterator[None]:
     making.found("personal", {"looked": len(making.account.keys), "kinds": dict(counts.most_common()), "replaced": True})
 
 
-def look(making: Making, rows: Sequence[Row]) -> None:
-    """Count what personal data stands in rows that are kept as they are; nothing of it is told but how much of which kind."""
-    texts = [text for row in rows for text in (*(turn.content for turn in row.prompt), row.answer)]
-    counts = scan(texts)
+def look(making: Making) -> None:
+    """Count what personal data stands in a sample of rows that are kept as they are; nothing of it is told but how much of which kind."""
+    count = len(making.spool)
+    chosen = range(count) if count <= LOOKED else sorted(Random(derive_seed(making.seed, "look")).sample(range(count), LOOKED))
+    rows = list(making.spool.rows(chosen))
+    counts = scan([text for row in rows for text in _texts(row)])
     making.found("personal", {"looked": len(rows), "kinds": dict(counts.most_common()), "replaced": False})
+
+
+def _texts(row: Row) -> Iterator[str]:
+    """All that a row says, its other columns too."""
+    yield from (turn.content for turn in row.prompt)
+    yield row.answer
+    if row.rejected is not None:
+        yield row.rejected
+    yield from (value for value in row.fields.values() if isinstance(value, str))
 
 
 def _key(config: AnonymiseConfig) -> bytes | None:

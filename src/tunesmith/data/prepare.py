@@ -86,6 +86,7 @@ def _made(making: Making) -> Prepared:
     with making.work("audit"):
         seen |= auditing.result(sides_N, masked)
     making.spool.close()
+    making.account.quarantine.close()
     return Prepared(dataset, making.account.quarantine, making.held, errors.ranked, seen)
 
 

@@ -1,8 +1,11 @@
 """Divide rows into sides: in proportion to the labels, no text, group or near-duplicate on two sides, and for good.
 
-The side of a row depends on the rows before it and on nothing after it. Appending rows therefore moves none: that is the
-whole proof. Rows are taken in order. A text (or, with `by`, a group) met before goes where it went before, and a row that
-resembles one before goes where that one went. A new one goes to the side that a seeded hash of it picks, unless that would
+The side of a row depends on the rows before it and on nothing after it. Appending rows therefore moves none, with three
+exceptions: a set of under 160 rows, whose chains of near-duplicates may grow longer as it grows; one that begins or ceases to
+count as written from templates (`deciding`); and shares that follow from the number of rows (`split.gain`).
+
+Rows are taken in order. A text (or, with `by`, a group) met before goes where it went before, and a row that resembles one
+before goes where that one went. A new one goes to the side that a seeded hash of it picks, unless that would
 leave its label, or the rows as a whole, out of proportion; then it goes to the side that lacks most. The hash keeps most rows
 in place even when a file is shuffled or thinned.
 

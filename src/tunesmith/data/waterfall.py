@@ -367,5 +367,11 @@ class Quarantine:
 
     def flush(self) -> None:
         """Put on disk what was added."""
+        if not self._file.closed:
+            with explained(self.path):
+                self._file.flush()
+
+    def close(self) -> None:
+        """No line comes any more; they can still be read."""
         with explained(self.path):
-            self._file.flush()
+            self._file.close()

@@ -24,7 +24,7 @@ _NAMED = 4
 """So many labels or kinds are named in a sentence."""
 _OF_A_KIND = 5
 """So many findings of an audit are told; the others are counted."""
-_TOLD_ELSEWHERE = {"split", "sample", "leak", "contamination", "read"}
+_TOLD_ELSEWHERE = {"sample", "leak", "contamination", "read"}
 """Stages whose drops are asked for, or have a sentence of their own."""
 _SAID_BY_CLASSES = "label.too_few_to_learn"
 

@@ -273,3 +273,68 @@ def test_copies_in_other_groups_are_dropped_however_many_rather_than_divided(fil
     split = next(stage for stage in data.waterfall if stage["stage"] == "split")
     assert split["reasons"] == {"resembles a row on another side": 200 - len(both)}
     assert 200 - len(both) > 0.1 * 600
+
+
+def test_ids_give_no_way_to_test_a_guess_of_what_was_replaced(files: ModuleType, tmp_path: Path) -> None:
+    key = tmp_path / "key.bin"
+    key.write_bytes(bytes(range(32)))
+    rows = [{"text": f"please send order {number} to mail{number}@example.org soon", "label": "ab"[number % 2]} for number in range(200)]
+    path = files.jsonl(tmp_path / "rows.jsonl", rows)
+    made = prepared(path, anonymise={"key": str(key)}).dataset
+    guessed = prepared(path).dataset
+    assert not {row.id for held in made.sides.values() for row in held} & {row.id for held in guessed.sides.values() for row in held}
+    again = prepared(path, anonymise={"key": str(key)}).dataset
+    assert again.id == made.id
+
+
+def test_a_supplied_test_set_that_is_mostly_leaked_is_cleaned_of_all_of_it(files: ModuleType, tmp_path: Path) -> None:
+    draw = random.Random(3)
+    words = [
+        "card",
+        "rake",
+        "cheque",
+        "order",
+        "refund",
+        "broken",
+        "garden",
+        "letter",
+        "parcel",
+        "tuesday",
+        "blue",
+        "late",
+        "seven",
+        "paid",
+    ]
+    texts = [" ".join(draw.choices(words, k=12)) for _ in range(300)]
+    rows = [{"text": text, "label": "ab"[place % 2]} for place, text in enumerate(texts)]
+    test = [{"text": text + " x", "label": "ab"[place % 2]} for place, text in enumerate(texts[:150])]
+    path, judging = files.jsonl(tmp_path / "rows.jsonl", rows), files.jsonl(tmp_path / "test.jsonl", test)
+    data = prepared(path, test_path=str(judging)).dataset
+    dropped = next(stage for stage in data.waterfall if stage["stage"] == "contamination")["reasons"]
+    assert sum(dropped.values()) == 150
+
+
+def test_benchmarks_of_one_name_are_both_kept_out(files: ModuleType, tmp_path: Path) -> None:
+    rows = [
+        {"text": f"{'one' if number % 2 else 'another'} question of its own kind, number {number * 7919}", "label": "ab"[number % 2]}
+        for number in range(300)
+    ]
+    paths = []
+    for folder, chosen in (("x", rows[:20]), ("y", rows[20:30]), ("z", rows[30:35])):
+        (tmp_path / folder).mkdir()
+        name = "validation.jsonl" if folder == "z" else "test.jsonl"
+        paths.append(str(files.jsonl(tmp_path / folder / name, chosen)))
+    data = prepared(files.jsonl(tmp_path / "rows.jsonl", rows), dedup={"near": False}, contamination={"paths": paths}).dataset
+    kept = texts(data, "train") | texts(data, "select") | texts(data, "calibrate") | texts(data, "test")
+    assert not kept & {row["text"].casefold() for row in rows[:35]}
+
+
+def test_personal_data_far_down_a_file_is_seen(files: ModuleType, tmp_path: Path) -> None:
+    rows = [{"text": f"order {number * 7919} came late", "label": "ab"[number % 2]} for number in range(2500)]
+    rows += [
+        {"text": f"write to someone{number}@example.org about it", "label": "ab"[number % 2], "from": "x@example.org"}
+        for number in range(500)
+    ]
+    made = prepared(files.jsonl(tmp_path / "rows.jsonl", rows))
+    assert made.dataset.findings["personal"]["kinds"]["email"] > 100
+    assert made.dataset.findings["personal"]["looked"] == 2000

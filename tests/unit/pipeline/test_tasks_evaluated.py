@@ -16,7 +16,7 @@ from tunesmith.evaluate.verdict import Judgement, judge
 from tunesmith.models.config import BaseConfig
 from tunesmith.models.heads import Head, Headed
 from tunesmith.models.load import load_base
-from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, systems_of
+from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, saved, score_baselines, score_tuned, systems_of
 from tunesmith.recipe import Recipe
 from tunesmith.report.card import card
 from tunesmith.report.terminal import verdict_text
@@ -58,8 +58,8 @@ def _text(number: int) -> str:
 CASES: dict[str, tuple[str, Callable[[int], dict[str, Any]], str | None, tuple[str, ...], str]] = {
     "multilabel": ("multilabel", _labels, "multilabel", ("zero-shot", "few-shot", "majority", "linear", "tuned"), "micro F1"),
     "multilabel by text": ("multilabel", _labels, None, ("zero-shot", "few-shot", "majority", "linear", "tuned"), "micro F1"),
-    "regress": ("regress", _value, "regression", ("zero-shot", "few-shot", "mean", "linear", "tuned"), "Pearson correlation"),
-    "regress by text": ("regress", _value, None, ("zero-shot", "few-shot", "mean", "linear", "tuned"), "Pearson correlation"),
+    "regress": ("regress", _value, "regression", ("zero-shot", "few-shot", "mean", "neighbour", "linear", "tuned"), "Pearson correlation"),
+    "regress by text": ("regress", _value, None, ("zero-shot", "few-shot", "mean", "neighbour", "linear", "tuned"), "Pearson correlation"),
     "tag": ("tag", _tags, "tags", ("word-tags", "tuned"), "span F1"),
     "prefer": ("prefer", _pair, None, ("zero-shot", "few-shot", "length", "tuned"), "preference accuracy"),
     "judged": ("prefer", _judged, None, ("zero-shot", "few-shot", "tuned"), "AUC of wanted answers"),
@@ -90,7 +90,7 @@ def evaluated(
     torch.manual_seed(1)
     outputs = 1 if kind == "regression" else len(bio_classes(labels or ())) if kind == "tags" else len(labels or ())
     model = base.model if kind is None else Headed(base.model, Head(32, outputs, kind=kind))  # type: ignore[arg-type]
-    score_tuned(answerer(model, renderer, sides, recipe), sides, folder / "tuned.jsonl", lambda event: None)
+    saved(folder / "tuned.jsonl", lambda: score_tuned(answerer(model, renderer, sides, recipe), sides, lambda event: None))
     systems = systems_of(folder, folder / "tuned.jsonl", piece)
     made = judge(systems, task=Task(task), metrics=metrics, resamples=200, seed=0, gates=GatesConfig(gain=0.01))
     return name, made, sides, folder

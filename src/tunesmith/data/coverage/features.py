@@ -80,5 +80,6 @@ def _of_words(texts: Sequence[str], seed: int) -> Vectors:
     if directions < 2:
         return Vectors(wide, unit_rows(wide.toarray()))
     svd = TruncatedSVD(directions, n_iter=3, random_state=derive_seed(seed, "coverage", "directions") % 2**32)
-    svd.fit(wide[np.sort(order)])
+    with np.errstate(invalid="ignore"):  # rows that are all alike vary in no direction
+        svd.fit(wide[np.sort(order)])
     return Vectors(wide, unit_rows(svd.transform(wide)))

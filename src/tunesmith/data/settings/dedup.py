@@ -40,7 +40,7 @@ class DedupConfig(Section):
     exact: bool = True
     """Drop rows whose prompt and answer are the same after case folding and white space."""
     near: bool | NearConfig = True
-    """Look for near-duplicates: on, off, or on with other thresholds. Found ones never stand on two sides, whatever `near_action` says."""
+    """Look for near-duplicates: on, off, or on with other thresholds. Found ones go to one side, unless the set is written from templates (see the guide)."""
     near_action: NearAction = NearAction.KEEP
     """Keep near-duplicates (rows that differ in one word may well differ in meaning), or drop those of a kept row that have its answer."""
     conflicts: ConflictAction = ConflictAction.KEEP
