@@ -16,7 +16,7 @@ Rows = list[dict[str, Any]]
 LOOKING: dict[str, Any] = {
     "data": {"path": "rows.jsonl", "split": {"validation": 0.5, "test": 0.2}},
     "train": {"max_steps": None, "epochs": 6, "evaluations_per_epoch": 1},
-    "evaluate": {"few_shot": [0], "forgetting": {"enabled": True}},
+    "evaluate": {"few_shot": [0], "forgetting": {"enabled": True}, "memorisation": {"rows": 40}},
     "gates": {"forgetting": 100.0, "calibration_error": 1.0},
 }
 
@@ -80,6 +80,31 @@ def test_what_was_lost_stands_in_report_page_and_gates(looked_at: Path) -> None:
     assert (
         "What was lost of what the base knew" in page and "How far its confidence can be believed" in page and "Where it is worse" in page
     )
+
+
+def test_what_is_known_by_heart_is_told_of_rows_with_one_label(looked_at: Path) -> None:
+    told = report_of(looked_at)["memorisation"]
+    assert 0.0 <= told["membership"]["loss"]["auc"]["low"] <= told["membership"]["loss"]["auc"]["high"] <= 1.0
+    assert told["membership"]["less_base"] is not None
+    assert told["verbatim"] is None and told["personal"] is None
+    assert "What it has by heart" in (looked_at / "report.html").read_text()
+
+
+def test_what_is_known_by_heart_of_answers_that_are_written(
+    tmp_path: Path, tiny_base: Path, command: Any, write_rows: Any, write_recipe: Any
+) -> None:
+    said = "we will send the {} to you on the day after {} at the latest, and the {} too"
+    things, days = ("rake", "dibber", "hose", "spade", "trug"), ("monday", "tuesday", "friday", "sunday")
+    rows = [{"prompt": f"{one} {day} {two}?", "completion": said.format(one, day, two)} for one in things for day in days for two in things]
+    write_rows(tmp_path / "rows.jsonl", rows)
+    asked = {"few_shot": [0], "memorisation": {"rows": 10, "verbatim_tokens": 20}}
+    data = {"path": "rows.jsonl", "task": "generate", "dedup": {"near": False}}
+    done = command("run", write_recipe(tmp_path, data, tiny_base, evaluate=asked), "--workspace", tmp_path / "work", "--json")
+    assert done.code == 0, done.err
+    told = done.json()["report"]["memorisation"]
+    assert told["verbatim"]["trained_rows"] == told["verbatim"]["unseen_rows"] == 10
+    assert told["verbatim"]["trained"]["value"] == 0.0 and not told["alarm"]  # four steps teach nothing by heart
+    assert told["personal"]["answers"] == done.json()["report"]["systems"][-1]["rows"]
 
 
 def test_training_hard_on_something_else_is_called_forgetting_and_gated(

@@ -108,7 +108,7 @@ def make_canaries(
     if form is None:
         known = ", ".join(one.value for one in _FORMS)
         raise RecipeError(
-            f"Canaries can't be put among rows of task {task.value}: leave evaluate.memorisation.canaries out, or use {known}."
+            f"Canaries can't be put among rows of task {task.value}: use {known}."
         )
     if form == "label" and not labels:
         raise RecipeError("Canaries for classify stand under labels, and none were given: give the label set.")

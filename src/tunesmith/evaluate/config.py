@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tunesmith.evaluate.harm_config import ForgettingConfig
+from tunesmith.evaluate.harm_config import ForgettingConfig, MemorisationConfig
 from tunesmith.section import Section
 
 
@@ -45,6 +45,8 @@ class EvaluateConfig(Section):
     """Hold parts of the test rows (by length, file, group, label, any column of few values) against the rest, and name the worse ones."""
     forgetting: ForgettingConfig = ForgettingConfig()
     """What the tuned model lost of what the base knew."""
+    memorisation: MemorisationConfig | None = None
+    """What the tuned model has of its training rows by heart; nobody looks where absent."""
 
 
 class GatesConfig(Section):

@@ -1,4 +1,7 @@
-"""The `evaluate.forgetting` and `evaluate.memorisation` sections of a recipe: what fine-tuning may have broken, and how it is looked for."""
+"""The `evaluate.forgetting` and `evaluate.memorisation` sections of a recipe: what fine-tuning may have broken, and how it is looked for.
+
+`CanariesConfig` is no part of a recipe yet: it is for `evaluate.canaries`, which wants a twin of the round.
+"""
 
 from typing import Annotated, Self
 
@@ -62,5 +65,3 @@ class MemorisationConfig(Section):
     """Tell training rows from others by the model's loss on them, and by its loss less the base's."""
     personal: bool = True
     """Count personal data in generated answers that do not stand in their prompts, by kind; the values are never kept."""
-    canaries: CanariesConfig | None = None
-    """Train a twin of the round with canaries in it, which takes as long again; null trains none."""

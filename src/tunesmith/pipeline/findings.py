@@ -6,6 +6,7 @@ from typing import Any
 
 from tunesmith.evaluate.config import GatesConfig
 from tunesmith.evaluate.forgetting import Forgetting, forgetting_gate
+from tunesmith.evaluate.memorisation import Memorisation
 from tunesmith.evaluate.slices import Slices
 from tunesmith.evaluate.verdict import Gate, Judgement
 from tunesmith.pipeline import calibrating
@@ -19,13 +20,15 @@ class Findings:
     """As the report has it (`calibrating.piece`)."""
     forgetting: Forgetting | None
     slices: Slices | None
+    memorisation: Memorisation | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The report's `calibration`, `forgetting` and `slices`."""
+        """The report's `calibration`, `forgetting`, `slices` and `memorisation`."""
         return {
             "calibration": self.calibration,
             "forgetting": None if self.forgetting is None else self.forgetting.to_json(),
             "slices": None if self.slices is None else self.slices.to_json(),
+            "memorisation": None if self.memorisation is None else self.memorisation.to_json(),
         }
 
     def added_to(self, judgement: Judgement, bounds: GatesConfig) -> Judgement:
@@ -42,5 +45,7 @@ class Findings:
     def _alarms(self) -> Iterator[str]:
         if self.forgetting is not None and self.forgetting.alarm:
             yield self.forgetting.sentence
+        if self.memorisation is not None and self.memorisation.alarm:
+            yield self.memorisation.sentences[0]
         if self.slices is not None and self.slices.worse:
             yield self.slices.sentence

@@ -18,7 +18,7 @@ from torch import nn
 from tunesmith.chat.labels import label_texts
 from tunesmith.chat.render import Renderer
 from tunesmith.core.errors import DataError, DivergedError, RecipeError, TunesmithError
-from tunesmith.core.files import make_folder, read_json, write_json, write_text
+from tunesmith.core.files import make_folder, read_json, read_jsonl, write_json, write_text
 from tunesmith.core.hashing import digest_folder
 from tunesmith.core.progress import Listener, Said, silent
 from tunesmith.core.rows import Row
@@ -28,6 +28,7 @@ from tunesmith.data.dataset import Dataset
 from tunesmith.evaluate.calibration import Calibration
 from tunesmith.evaluate.forgetting import Forgetting
 from tunesmith.evaluate.measures import resolve
+from tunesmith.evaluate.memorisation import Memorisation
 from tunesmith.evaluate.systems import Answers
 from tunesmith.evaluate.verdict import judge
 from tunesmith.ledger.ledger import Ledger
@@ -40,7 +41,7 @@ from tunesmith.pipeline.datasets import general_rows, groups_of, other_content, 
 from tunesmith.pipeline.decisions import cores_here
 from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, slices_on, systems_of
 from tunesmith.pipeline.findings import Findings
-from tunesmith.pipeline.harm import base_reading, found_forgetting, material, without_language
+from tunesmith.pipeline.harm import Models, base_reading, found_forgetting, found_memorisation, material, without_language
 from tunesmith.pipeline.material import Material
 from tunesmith.pipeline.preflight import CheckReport, preflight
 from tunesmith.pipeline.trackers import refuse_without_library
@@ -48,6 +49,7 @@ from tunesmith.pipeline.training import TrainingRun, forget_checkpoints, trainin
 from tunesmith.pipeline.workspace import Stages, Workspace, library_versions, link_folder
 from tunesmith.recipe import Recipe, check_agreement, dump_recipe, head_of
 from tunesmith.report.card import write_card
+from tunesmith.score.prediction import Prediction
 
 TRAIN_VERSION = 2
 BASELINES_VERSION = 5
@@ -216,6 +218,7 @@ class Execution:
             calibration=piece(calibration, predictions, groups),
             forgetting=lost,
             slices=slices_on(answers, self.bench.judged, self.recipe, self.bench.metrics[0], groups),
+            memorisation=self.memorisation(model, renderer, answers, baselines),
         )
         return self.report(check, baselines, predictions, openings, findings)
 
@@ -311,7 +314,9 @@ class Execution:
         inputs = {
             "dataset": bench.dataset.id,
             "base": bench.base_hash,
-            "evaluate": recipe.evaluate.model_dump(mode="json", exclude={"resamples", "errors_shown", "slices", "calibrate", "forgetting"}),
+            "evaluate": recipe.evaluate.model_dump(
+                mode="json", exclude={"resamples", "errors_shown", "slices", "calibrate", "forgetting", "memorisation"}
+            ),
             "metric": bench.metrics[0],
             "instruction": recipe.data.instruction,
             "label_words": recipe.data.label_words,
@@ -331,6 +336,21 @@ class Execution:
         out = self.stages.folder("baselines", BASELINES_VERSION, inputs, make)
         shutil.rmtree(self.folder / "baselines-unfinished", ignore_errors=True)
         return out
+
+    def memorisation(self, model: nn.Module, renderer: Renderer, answers: list[Prediction], baselines: Path) -> Memorisation | None:
+        """What the tuned model has by heart; None where the recipe doesn't ask."""
+        bench, recipe, by = self.bench, self.recipe, self.recipe.data.split.by
+        if recipe.evaluate.memorisation is None:
+            return None
+        groups = (
+            None if by is None else {key: name for side in bench.sides for key, name in (groups_of(bench.dataset, side, by) or {}).items()}
+        )
+        made: dict[str, Sequence[Prediction]] = {"tuned": answers}
+        zero_shot = baselines / "zero-shot.jsonl"
+        if zero_shot.exists():
+            made["base"] = [Prediction.from_json(value) for value in read_jsonl(zero_shot)]
+        models = Models(model, bench.base.model, renderer, bench.labels)
+        return found_memorisation(recipe, bench.judged, models, made, groups)
 
     def report(self, check: CheckReport, baselines: Path, tuned: Path, openings: int, findings: Findings) -> dict[str, Any]:
         """Judge, assemble the report, write the card, tell the ledger."""

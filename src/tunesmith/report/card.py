@@ -44,6 +44,8 @@ Fractions run from 0 to 1. Intervals (`low`, `high`) are 95%. Times are seconds;
                   diagram [{confidence, accuracy, low, high, count}]}}; null where nothing was calibrated
     slices        measure, sentence, slices [{name, worse, p_corrected, figures {rows, value {value, low, high}, rest, difference}}],
                   the worst first, by the deciding measure on test; null where nobody looked
+    memorisation  alarm, sentences [text], notes [text], membership, verbatim, personal, personal_base (each null where not looked at);
+                  null where nobody looked
     confusion     labels, counts: counts[i][j] rows of label i were answered with label j by the tuned model on test;
                   null where answers are no labels
     errors        [{row_id, prompt, reference, answer, confidence}], wrong answers of the tuned model on test

@@ -285,6 +285,12 @@ class Slices(_Part):
     slices: list[Slice] = []
 
 
+class Memorised(_Part):
+    alarm: bool = False
+    sentences: list[str] = []
+    notes: list[str] = []
+
+
 class Report(_Part):
     """A whole report.json."""
 
@@ -298,6 +304,7 @@ class Report(_Part):
     forgetting: Forgetting | None = None
     calibration: Calibration | None = None
     slices: Slices | None = None
+    memorisation: Memorised | None = None
     confusion: Confusion | None = None
     errors: list[Error] = []
     recipe: str = ""
