@@ -31,7 +31,7 @@ from tunesmith.data.working import cores, each
 ZONES = ((3, 0, 14), (4, 10, 24), (6, 14, 30), (8, 27, LARGEST + 1))
 """Piece size, and the lengths of the longer text, from and below, of the pairs it finds."""
 _SAMPLED = 24
-_BUDGET, _TOTAL = 128, 1 << 24
+_BUDGET, _TOTAL = 128, 1 << 26
 _LEAST = 16
 _UNMET = 0.4
 _WINDOW, _NARROW, _NARROWEST, _FIRST = 64, 32, 8, 4
