@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tunesmith.chat.render import Renderer
-from tunesmith.core.errors import MachineError
+from tunesmith.core.errors import DivergedError, MachineError
 from tunesmith.core.progress import Event, Said
 from tunesmith.core.rows import Message, Row
 from tunesmith.models.load import load_base
@@ -178,6 +178,48 @@ def test_a_round_the_kernel_killed_goes_on_halved(tiny_base: Path, tmp_path: Pat
             same(found, whole)
         else:
             assert torch.equal(found, whole), "any other kill changes nothing, bit for bit"
+
+
+def test_each_kill_halves_again_until_there_is_nothing_left_to_halve(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At one step, with an evaluated checkpoint of the same step beside: 512, 256 ... 16 tokens, then one sentence; run again, a last try."""
+    kills = {"counter": 3}
+    monkeypatch.setattr(training, "memory_kills", lambda: dict(kills))
+
+    class Killed(Exception):
+        pass
+
+    def die(*_: Any) -> Any:
+        raise Killed
+
+    heard: list[str] = []
+    with monkeypatch.context() as deadly:
+        deadly.setattr(loop, "take_step", die)
+        for _ in range(1 + loop.MOST_HALVINGS):
+            with pytest.raises(Killed):
+                begun(tmp_path / "a", tiny_base, heard).run()
+            kills["counter"] += 1
+    said = [text for text in heard if "for want of memory" in text]
+    assert [int(text.split()[-2]) for text in said] == [512, 256, 128, 64, 32, 16]
+    with pytest.raises(
+        MachineError, match=r"^The kernel killed this round .* even in passes of 16 tokens: set train.gradient_checkpointing"
+    ):
+        begun(tmp_path / "a", tiny_base).run()
+    run = begun(tmp_path / "a", tiny_base)
+    run.run()
+    assert (run.state.step, run.state.progress.halvings) == (run.feed.steps, loop.MOST_HALVINGS), "not killed since: it goes on"
+
+
+def test_going_back_after_a_divergence_keeps_the_halved_passes(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = begun(tmp_path / "a", tiny_base)
+    run.run()
+    run.state.progress.halvings = 3
+    run._go_back(DivergedError(step=4, loss=float("nan"), grad_norm=1.0))
+    assert (run.state.progress.halvings, run.state.progress.restarts) == (3, 1)
+    again = begun(tmp_path / "a", tiny_base)
+    again._continue()
+    assert again.state.progress.halvings == 3
 
 
 def test_what_can_not_fit_is_refused_before_the_first_step(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,3 +132,16 @@ def test_questions_of_documents(command: Any, tmp_path: Path, ending: str) -> No
     assert (tmp_path / "out" / "anki.txt").read_text().startswith("#")
     refused = command("synthesise", tmp_path / f"tools.{ending}", "--kind", "questions", "--workspace", tmp_path / "w")
     assert refused.code == 2 and "error:" in refused.err
+
+
+def test_labels_are_filled_from_another_column(command: Any, tmp_path: Path) -> None:
+    held = [row | {"spare": row["label"]} for row in rows(200)]
+    for row in held[::20]:
+        row["label"] = ""
+    path = written(tmp_path / "tickets.jsonl", held)
+    asked = recipe(tmp_path, path=str(path), fill={"fields": {"label": {"from": "spare"}}})
+    said = command("prepare", asked, "--workspace", tmp_path / "w", "--json")
+    assert said.code == 0, said.err
+    changes = {stage["stage"]: stage["changes"] for stage in said.json()["report"]["waterfall"]}
+    assert changes["fill"] == {"label filled from spare": 10}
+    assert "label: {from: spare}" in (Path(said.json()["folder"]) / "report.html").read_text()

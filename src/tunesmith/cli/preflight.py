@@ -81,24 +81,23 @@ def _prepared_lines(prepared: "PreparedDataset") -> Iterator[str]:
 
 
 def data_lines(data: Mapping[str, Any]) -> Iterator[str]:
-    """What was read, what became of it stage by stage, and how it was divided."""
+    """What was read, what became of it stage by stage (`kept + dropped - added` is what came in), and how it was divided."""
     mapping = ", ".join(f"{role} from {column}" for role, column in (data.get("mapping") or {}).items())
     yield f"{data.get('path')}: {data.get('format')}, task {data.get('task')}" + (f" ({mapping})" if mapping else "")
     yield ""
     stages = data.get("waterfall") or []
+    counts = ["kept", "changed", "dropped"] + (["added"] if any(stage.get("added") for stage in stages) else [])
     yield from table_lines(
-        ["stage", "kept", "changed", "dropped", "why"],
-        [
-            [stage["stage"], str(stage["kept"]), str(stage["changed"]), str(stage["dropped"]), _reasons(stage.get("reasons") or {})]
-            for stage in stages
-        ],
+        ["stage", *counts, "why"],
+        [[stage["stage"], *(str(stage.get(name, 0)) for name in counts), _reasons(stage.get("reasons") or {})] for stage in stages],
     )
     yield ""
     sides = data.get("sides") or {}
     yield "Rows: " + ", ".join(f"{count} {side}" for side, count in sides.items())
     labels = data.get("labels") or {}
     if labels:
-        yield f"Labels: {len(labels)}, from {min(labels.values())} to {max(labels.values())} rows each"
+        with_added = ", added rows among them" if "added" in counts else ""
+        yield f"Labels: {len(labels)}, from {min(labels.values())} to {max(labels.values())} rows each{with_added}"
 
 
 def _reasons(reasons: Mapping[str, int]) -> str:

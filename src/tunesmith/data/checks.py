@@ -9,6 +9,7 @@ from tunesmith.core.rows import Row
 from tunesmith.data.config import DataConfig, Task
 from tunesmith.data.dedup import conflicting
 from tunesmith.data.fold import fold
+from tunesmith.data.quoting import shown_label
 from tunesmith.data.read import Reading
 from tunesmith.data.settings.dedup import DedupConfig
 from tunesmith.data.split import SIDES, UNTIMED, rows_needed
@@ -153,10 +154,12 @@ def side_notes(labels: Mapping[str, Mapping[str, int]]) -> list[str]:
         spellings[fold(label)].add(label)
     for ways in spellings.values():
         if len(ways) > 1:
-            notes.append(f"Labels that differ only in case or spaces are taken as different: {', '.join(map(repr, sorted(ways)))}.")
+            notes.append(
+                f"Labels that differ only in case or spaces are taken as different: {', '.join(repr(shown_label(way)) for way in sorted(ways))}."
+            )
     return notes
 
 
 def _named(labels: Mapping[str, int] | Sequence[str]) -> str:
-    shown = ", ".join(repr(label[:40]) for label in sorted(labels)[:_SHOWN])
+    shown = ", ".join(f"'{shown_label(label, 40)}'" for label in sorted(labels)[:_SHOWN])
     return f"{len(labels):,} {'label has' if len(labels) == 1 else 'labels have'} ({shown}{', ...' if len(labels) > _SHOWN else ''})"

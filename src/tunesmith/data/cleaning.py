@@ -98,7 +98,7 @@ class _Part:
         self._places = array("Q")
         self._seen = Spool(making.folder / f"{name}.spool")
         self._fill = FillCount(reading.mapping, making.config.fill)
-        self._filter = FilterCount(making.config.filter, making.task, self._labels)
+        self._filter = FilterCount(making.config.filter, making.task, self._labels, making.config.fill)
 
     def clean(self, took: Taker) -> None:
         """Both passes."""
@@ -137,7 +137,7 @@ class _Part:
         secret = making.anonymiser.secret if making.anonymiser is not None else b""
         keys, sources, trail = array("Q", (row_key(row, secret) for row in rows)), [row.source for row in rows], Trail(len(rows))
         rows = trail.follow("normalise", rows, normalise(rows, config.normalise, labelled=making.task is Task.CLASSIFY))
-        fills, filters = FillCount(self._reading.mapping, config.fill), FilterCount(config.filter, making.task, self._labels)
+        fills, filters = FillCount(self._reading.mapping, config.fill), FilterCount(config.filter, making.task, self._labels, config.fill)
         for row in rows:
             fills.add(row)
             filters.add(row)

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from tunesmith.data.settings.anonymise import AnonymiseConfig
 from tunesmith.data.settings.audit import AuditConfig
@@ -80,3 +80,17 @@ class DataConfig(Section):
     """More training rows out of those there are."""
     balance: BalanceConfig = BalanceConfig()
     """Labels and groups in other proportions for training."""
+
+    @field_validator("path", "validation_path", "test_path")
+    @classmethod
+    def _named(cls, path: str | None) -> str | None:
+        """Refuse a path that names nothing: the folder of the recipe would be read."""
+        if path is not None and not path.strip():
+            raise ValueError("it is empty: name a file of examples")
+        return path
+
+    @model_validator(mode="after")
+    def _one_test(self) -> "DataConfig":
+        if self.test_path is not None and self.split.gain is not None:
+            raise ValueError("split.gain chooses how many rows go to test, and test_path supplies them: leave one of them out")
+        return self

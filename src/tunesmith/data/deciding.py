@@ -243,8 +243,8 @@ class Deciding:
             told["near_crossings"] = crossing(self._near, sides_N)
             if told["near_crossings"]:
                 making.notes.append(
-                    f"Near-duplicates on two sides: {told['near_crossings']:,} of {len(self._near.earlier):,} pairs, where keeping all apart "
-                    "would cost too many rows; if the set is written from templates, name their column in data.split.by."
+                    f"Near-duplicates on two sides: {told['near_crossings']:,} of {len(self._near.earlier):,} pairs: long chains of them "
+                    "are divided like other rows, since the set is written from templates; name their column in data.split.by."
                 )
         making.found("split", told)
         if making.task is Task.CLASSIFY:

@@ -8,12 +8,13 @@ values, and the places that `ask` tells take an earlier pass (`FillCount`), whos
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import ceil, isnan
+from math import isnan
 from typing import Any
 
 from tunesmith.core.errors import DataError, RecipeError, did_you_mean
 from tunesmith.core.rows import Changed, Dropped, Kept, Message, Outcome, Row
 from tunesmith.data.filter.frequent import Frequent
+from tunesmith.data.missing import Missing, plain
 from tunesmith.data.settings.fill import Constant, FillConfig, FromColumn, Policy
 from tunesmith.data.values import number_of
 from tunesmith.score.meanings import write_labels, write_number
@@ -25,7 +26,6 @@ _SHOWN = ("messages", "prompt", "instruction", "text", "tokens", "first")
 """Roles that hold what it shows."""
 _WRITABLE = ("text", "prompt", "instruction", "label", "labels", "value", "completion", "output", "chosen", "rejected")
 """Roles whose value can be written from outside; spans, tokens and conversations can't."""
-_LABEL_SHARE, _LABEL_ROWS = 0.01, 5
 _PLACES_TOLD = 5
 
 
@@ -79,8 +79,7 @@ class FillCount:
 
     def result(self) -> FillFacts:
         """What was found in the rows so far."""
-        enough = max(_LABEL_ROWS, ceil(_LABEL_SHARE * self._rows))
-        labels = frozenset(word for (_, word), count in self._missing.items() if word and count >= enough)
+        labels = Missing.labels_among({word: count for (_, word), count in self._missing.items() if word}, self._rows)
         missing: Counter[str] = Counter()
         places: dict[str, list[str]] = {}
         for (name, word), count in self._missing.items():
@@ -90,12 +89,12 @@ class FillCount:
         told = {name: tuple(sources) for name, sources in places.items()}
         return FillFacts(dict(missing), told, labels, self._commonest(labels))
 
-    def _commonest(self, labels: Collection[str]) -> dict[tuple[str, str], Any]:
+    def _commonest(self, labels: frozenset[str]) -> dict[tuple[str, str], Any]:
         found: dict[tuple[str, str], Any] = {}
         for name, values in self._values.items():
             overall: Counter[Any] = Counter()
             for (label, value), count in values.items():
-                if not (name == self._fields.asked and _plain(str(value)) in self._fields.unsaid - set(labels)):
+                if not (name == self._fields.asked and plain(str(value)) in self._fields.missing.unsaid - labels):
                     found.setdefault((name, label), value)
                     overall[value] += count
             if overall:
@@ -123,7 +122,7 @@ def fill(
     if facts is not None:
         _ask(mapping, config, facts)
     fields = _Fields(mapping, config)
-    words = frozenset() if facts is None else frozenset(map(_plain, config.missing_labels)) - facts.labels
+    words = frozenset() if facts is None else fields.missing.unsaid - facts.labels
     for row in rows:
         yield _outcome(row, fields, words, facts)
 
@@ -189,7 +188,7 @@ def _ask(mapping: Mapping[str, str], config: FillConfig, facts: FillFacts) -> No
 class _Fields:
     """Where the fields of a row stand, and which of them it lacks."""
 
-    __slots__ = ("asked", "counted", "extra", "longest", "mapping", "missing", "named", "rejected", "shown", "unsaid")
+    __slots__ = ("asked", "counted", "extra", "mapping", "missing", "named", "rejected", "shown")
 
     def __init__(self, mapping: Mapping[str, str], config: FillConfig) -> None:
         roles = _roles_by_name(mapping)
@@ -198,9 +197,7 @@ class _Fields:
         self.shown = [role for role in _SHOWN if role in mapping]
         self.asked = next((role for role in _ASKED if role in mapping), "answer")
         self.extra = [name for name in config.fields if name not in roles]
-        self.missing = frozenset(map(_plain, config.missing))
-        self.unsaid = frozenset(map(_plain, config.missing_labels))
-        self.longest = 16 + max(map(len, (*self.missing, *self.unsaid, "")))  # with white space around it
+        self.missing = Missing(config)
         self.rejected = "rejected"
         self.counted = [name for name, policy in self.named.items() if policy == "most_frequent"]
 
@@ -218,35 +215,27 @@ class _Fields:
 
     def word(self, row: Row) -> str:
         """The word of `missing_labels` that stands where the label should, or nothing."""
-        word = _plain(row.answer) if self.asked == "label" and len(row.answer) <= self.longest else ""
-        return word if word in self.unsaid else ""
+        return self.missing.word(row.answer) if self.asked == "label" else ""
 
     def lacking(self, row: Row) -> list[str]:
         """The fields a row lacks, what it shows before what it asks for."""
         found = [role for role in self.shown[:1] if self._shows_nothing(row, role)]
-        if self._says_nothing(row.answer) or (row.labels and len(row.labels) == 1 and _plain(row.labels[0]) in self.missing):
+        if self.missing.says_nothing(row.answer) or (row.labels and len(row.labels) == 1 and plain(row.labels[0]) in self.missing.values):
             found.append(self.asked)
-        if row.rejected is not None and self._says_nothing(row.rejected):
+        if row.rejected is not None and self.missing.says_nothing(row.rejected):
             found.append(self.rejected)
         return found + [name for name in self.extra if self.is_nothing(row.fields.get(name))]
 
     def _shows_nothing(self, row: Row, role: str) -> bool:
         if role == "text" and not row.prompt:
             return False
-        return all(self._says_nothing(turn.content) for turn in row.prompt)
-
-    def _says_nothing(self, text: str) -> bool:
-        return not text or text.isspace() or (len(text) <= self.longest and _plain(text) in self.missing)
+        return all(self.missing.says_nothing(turn.content) for turn in row.prompt)
 
     def is_nothing(self, value: Any) -> bool:
         """Whether the value of a column without a role says nothing."""
         if value is None or (isinstance(value, float) and isnan(value)):
             return True
-        return isinstance(value, str) and (self._says_nothing(value) or _plain(value) in self.unsaid)
-
-
-def _plain(text: str) -> str:
-    return text.strip().casefold()
+        return isinstance(value, str) and (self.missing.says_nothing(value) or plain(value) in self.missing.unsaid)
 
 
 def _outcome(row: Row, fields: _Fields, words: Collection[str], facts: FillFacts | None) -> Outcome:

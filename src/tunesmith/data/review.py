@@ -17,6 +17,7 @@ from typing import IO, Any
 from tunesmith.core.errors import DataError, MachineError, RecipeError, did_you_mean
 from tunesmith.core.rows import Changed, Dropped, Kept, Outcome, Row
 from tunesmith.data.formats.cells import escape_formula
+from tunesmith.data.quoting import nearest_label
 from tunesmith.data.settings.relabel import RelabelConfig
 from tunesmith.score.meanings import write_labels
 
@@ -186,7 +187,7 @@ def _fix(record: Mapping[str, Any], decision: str, known: set[str], where: str) 
         return Fix()
     label = _told(record, "label") or _told(record, "suggested")
     if label not in known and (label or not given):
-        raise DataError(f"{where}: the label to write is none of the set's.{did_you_mean(label[:80], known)}")
+        raise DataError(f"{where}: the label to write is none of the set's.{nearest_label(label[:80], known)}")
     return Fix(given, label)
 
 

@@ -107,9 +107,7 @@ def make_canaries(
     form = _FORMS.get(task)
     if form is None:
         known = ", ".join(one.value for one in _FORMS)
-        raise RecipeError(
-            f"Canaries can't be put among rows of task {task.value}: use {known}."
-        )
+        raise RecipeError(f"Canaries can't be put among rows of task {task.value}: use {known}.")
     if form == "label" and not labels:
         raise RecipeError("Canaries for classify stand under labels, and none were given: give the label set.")
     random = np.random.default_rng(derive_seed(seed, "canary labels"))

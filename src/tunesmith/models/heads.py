@@ -6,6 +6,7 @@ language model's own output layer is left unused. What its logits mean is for tr
 Letters: R rows, L tokens of the longest row, D width, C outputs.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from tunesmith.core.hashing import canonical_json
 from tunesmith.models.config import HeadName, MethodConfig, PoolName
 from tunesmith.models.forward import inner
 
@@ -119,16 +121,23 @@ def width_of(trunk: nn.Module) -> int:
 
 
 def save_head(head: Head, folder: Path) -> None:
-    """Write `head.safetensors`: its tensors, and in the file's metadata what kind it is."""
+    """Write `head.safetensors`: its tensors, and in the file's metadata what kind it is. Equal heads give equal bytes.
+
+    Under one key, as safetensors writes several in an order that differs from file to file.
+    """
     tensors = {name: tensor.contiguous() for name, tensor in head.state_dict().items()}
-    described = {"kind": head.kind, "pool": head.pool, "dropout": repr(head.dropout.p)}
-    save_file(tensors, folder / FILE, metadata=described)
+    described = canonical_json({"kind": head.kind, "pool": head.pool, "dropout": head.dropout.p})
+    save_file(tensors, folder / FILE, metadata={"head": described})
 
 
 def load_head(folder: Path) -> Head:
-    """Read `head.safetensors`. One that does not say its kind is a classifier over the mean, as the first ones were."""
+    """Read `head.safetensors`. One that does not say its kind is a classifier over the mean, as the first ones were.
+
+    Those that came next say it under a key each.
+    """
     with safe_open(folder / FILE, framework="pt") as file:
-        described = file.metadata() or {}
+        metadata = file.metadata() or {}
+        described = json.loads(metadata["head"]) if "head" in metadata else metadata
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     outputs, width = tensors["linear.weight"].shape
     kind, pool = described.get("kind", "class"), described.get("pool", "mean")

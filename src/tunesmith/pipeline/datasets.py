@@ -26,7 +26,7 @@ from tunesmith.pipeline.handed import handed_to
 from tunesmith.pipeline.workspace import Workspace
 from tunesmith.recipe import Recipe
 
-VERSION = 2
+VERSION = 3
 REVIEW = "review.csv"
 """Name of the list of suspected labels beside a dataset."""
 _YOUNG_SECONDS = 60

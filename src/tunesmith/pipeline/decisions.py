@@ -3,31 +3,45 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, get_args
 
 import torch
+from pydantic import AfterValidator, Field, PositiveInt
 
 from tunesmith.core.errors import MachineError
 from tunesmith.core.progress import Listener, Said
 from tunesmith.data.config import Task
+from tunesmith.models.config import MethodName
 from tunesmith.models.forward import takes_tree
 from tunesmith.models.load import Base, count_parameters
 from tunesmith.models.methods import Method, method, method_name
 from tunesmith.recipe import Recipe
 from tunesmith.recipe.agreement import head_of, objective_of
+from tunesmith.train.config import ObjectiveName, Precision
 from tunesmith.train.optimizers import default_learning_rate
 from tunesmith.tree.plan import Layout
 
 
+def _one_of(names: Any) -> AfterValidator:
+    """Only what a Literal lists."""
+
+    def known(name: str) -> str:
+        if name not in get_args(names):
+            raise ValueError(f"{name!r} is not known")
+        return name
+
+    return AfterValidator(known)
+
+
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """The settings a run is held to from its first step on."""
+    """The settings a run is held to from its first step on. Bounds and names are held where they are read back."""
 
-    method: str
-    objective: str
-    learning_rate: float
-    precision: str
-    threads: int
+    method: Annotated[str, _one_of(MethodName)]
+    objective: Annotated[str, _one_of(ObjectiveName)]
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    precision: Annotated[str, _one_of(Precision)]
+    threads: PositiveInt
     layout: Layout
     device: str
     compiled: bool = False

@@ -11,6 +11,7 @@ from tunesmith.core.errors import DataError
 from tunesmith.core.rows import Message, Row
 from tunesmith.data.checks import labels_of
 from tunesmith.data.config import Task
+from tunesmith.data.quoting import shown_label
 from tunesmith.recipe import Recipe, head_of, objective_of
 from tunesmith.score.spans import reachable
 
@@ -227,7 +228,7 @@ def _check_labels(
     for side in ("select", "calibrate", "test"):
         missing = sorted({label for row in sides[side] for label in labels_of(row, task)} - known.keys())
         if missing:
-            named = ", ".join(repr(label) for label in missing[:5]) + (" ..." if len(missing) > 5 else "")
+            named = ", ".join(repr(shown_label(label)) for label in missing[:5]) + (" ..." if len(missing) > 5 else "")
             told = problems if task is Task.CLASSIFY else warnings  # of several labels, or spans, the others can still be learnt
             told.append(
                 f"Labels {named} of {side} never occur in training, so no model could learn them: add training rows, or drop those rows."

@@ -1,5 +1,6 @@
 """The training stage: drives the loop, saves, goes back on divergence, and goes on where a killed round stopped."""
 
+import contextlib
 import json
 import shutil
 import time
@@ -8,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from torch import nn
 
 from tunesmith.chat.render import Renderer
-from tunesmith.core.errors import DataError, DivergedError, RecipeError
-from tunesmith.core.files import mend_folder, read_json, write_json, write_text
+from tunesmith.core.errors import DataError, DivergedError, MachineError, RecipeError
+from tunesmith.core.files import mend_folder, write_json, write_text
 from tunesmith.core.progress import Advanced, Ended, Listener, Said, Started
 from tunesmith.core.seeds import derive_seed
 from tunesmith.models.dropout import set_dropout
@@ -28,9 +30,9 @@ from tunesmith.pipeline.trackers import Trackers, flat_settings
 from tunesmith.pipeline.workspace import append_line
 from tunesmith.recipe import Recipe
 from tunesmith.train.batches import Feed
-from tunesmith.train.checkpoint import load_checkpoint, load_weights, save_checkpoint
+from tunesmith.train.checkpoint import load_checkpoint, load_weights, read_as, read_progress, readable, save_checkpoint
 from tunesmith.train.finder import find_rate
-from tunesmith.train.loop import EvaluationReport, StepReport, evaluation_steps, next_step, train, validation
+from tunesmith.train.loop import MOST_HALVINGS, EvaluationReport, StepReport, evaluation_steps, next_step, train, validation
 from tunesmith.train.machine import memory_now_mib, memory_peak_mib, peak_flops
 from tunesmith.train.objectives import objective
 from tunesmith.train.optimizers import build_optimizers
@@ -41,6 +43,9 @@ from tunesmith.train.watch import Watch
 
 MOST_RESTARTS = 2
 CHECKPOINTS = ("latest", "anchor", "best")
+DECIDED_LATER = frozenset({"compiled", "peak_flops", "reasons"})
+"""What decisions.json did not hold from the first version on."""
+_STEP = TypeAdapter(StepReport)
 AMOUNTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """How far from the base toward the tuned weights interpolation looks."""
 
@@ -56,7 +61,7 @@ class TrainingRun:
         if fresh:
             self.decisions = decide(recipe, base, material.task, listen, judged=material.judged)
         else:
-            self.decisions = Decisions(**read_json(decisions_file))
+            self.decisions = read_as(decisions_file, Decisions, self._start_over(), later=DECIDED_LATER)
             not_reproducible(self.decisions, device_here())
         torch.set_num_threads(self.decisions.threads)
         self.device = torch.device(self.decisions.device)
@@ -190,6 +195,7 @@ class TrainingRun:
 
         Raises:
             DivergedError: training left the finite numbers three times, each time at a lower rate.
+            MachineError: a checkpoint or another file of the run is missing or damaged, or the kernel killed it at its smallest passes.
         """
         started = time.monotonic()
         self._continue()
@@ -208,15 +214,18 @@ class TrainingRun:
         finally:
             self.trackers.close()
         self.peak_mib = memory_peak_mib(self.device)
-        if (self.folder / "best").exists():
-            load_weights(self.state, self.folder / "best")
+        self._refuse_without_best()
+        if self.state.progress.validation:
+            load_weights(self.state, self.folder / "best", self._start_over())
         else:
             self.state.settle()
         self.amount = self._interpolate() if self.recipe.train.regularise.interpolate else None
         self.outfit.clean()
         self.words = self.watch.ending(stopped=self.state.progress.stopped is not None, kept_step=self.state.progress.best_step)
-        for sentence in self.words:
+        far = self.how_far()
+        for sentence in (*self.words, *far):
             self.listen(Said(sentence))
+        self.words += far if self.words else []  # where there are none, `stopped` is shown, which says it too
         self.listen(Ended("train", time.monotonic() - started))
         return self.state.model.eval()
 
@@ -232,8 +241,17 @@ class TrainingRun:
             losses[amount] = validation(self.state, self.select_examples, self.objective, layout=self.feed.layout).loss
         best = min(AMOUNTS, key=lambda amount: (losses[amount], -amount))
         self.state.set_weights(interpolated(tuned, self.outfit.start, best))
-        self.listen(Said(f"Kept weights {best:.0%} of the way from the base to the tuned ones: lowest loss on the select rows."))
         return best
+
+    def how_far(self) -> list[str]:
+        """What interpolation kept, in a sentence where it was asked for."""
+        if not self.recipe.train.regularise.interpolate:
+            return []
+        if self.amount is None:
+            return ["Kept the tuned weights as they are, as there are no select rows to interpolate by."]
+        headed = " under the tuned head" if isinstance(self.state.model, Headed) else ""
+        base = f", which is the base itself{headed}" if self.amount == 0 else ""
+        return [f"Kept weights {self.amount:.0%} of the way from the base to the tuned ones{base}: lowest loss on the select rows."]
 
     def _valued(self, value: float | None) -> dict[str, float]:
         """A value of the deciding measure under the name that trackers show it by."""
@@ -296,29 +314,62 @@ class TrainingRun:
             mend_folder(self.folder / name)
         found = [folder for name in ("anchor", "latest") if (folder := self.folder / name).is_dir()]  # of equals, the evaluated one
         if found:
-            furthest = max(found, key=lambda folder: _position(folder))
-            load_checkpoint(self.state, furthest)
+            load_checkpoint(self.state, max(found, key=_position))
+            self._refuse_without_best()
             self.listen(Said(f"Continuing at step {self.state.step} of {self.feed.steps}."))
             self._halve_after_a_kill()
-        else:
+        if self.folder / "anchor" not in found:
             save_checkpoint(self.state, self.folder / "anchor")
-        write_json(self.folder / "memory_kills.json", memory_kills())
+        self._note_kills()
         self._trim_log()
+
+    def _refuse_without_best(self) -> None:
+        """The first evaluation makes a best checkpoint, and it stays: once there was one, no other weights stand in for it."""
+        best, progress = self.folder / "best", self.state.progress
+        if progress.validation and not best.is_dir():
+            raise MachineError(
+                f"{best} is missing, which held the weights of step {progress.best_step}, the best so far: {self._start_over()}."
+            )
+
+    def _start_over(self) -> str:
+        """The next move where what is lost can't be made again."""
+        return f"remove {self.folder} and run the same command again, which trains from the start, or make a new round with --again"
+
+    def _note_kills(self) -> None:
+        write_json(self.folder / "memory_kills.json", memory_kills())
 
     def _halve_after_a_kill(self) -> None:
         """Where the kernel has killed for want of memory since this run began, go on in passes of half as many tokens; recorded.
 
         The update stays the same, to rounding. Any other kill changes nothing, and the run goes on bit for bit.
+
+        Raises:
+            MachineError: it has been halved as often as may be. The kill counts as told: run again, the round tries once more.
         """
         file = self.folder / "memory_kills.json"
-        before = read_json(file) if file.exists() else {}
-        if any(count > before.get(name, count) for name, count in memory_kills().items()):
-            self.state.progress.halvings += 1
-            save_checkpoint(self.state, self.folder / "latest")
-            tokens = max(1, self.recipe.train.token_budget >> self.state.progress.halvings)
-            self.listen(
-                Said(f"The kernel killed this round for want of memory: going on in passes of at most {tokens} tokens.", warning=True)
+        move = f"remove that file, and the round goes on in passes of at most {self._pass_tokens()} tokens"
+        before = read_as(file, dict[str, int], move) if file.exists() else {}
+        if not any(count > before.get(name, count) for name, count in memory_kills().items()):
+            return
+        progress = self.state.progress
+        if progress.halvings >= MOST_HALVINGS:
+            self._note_kills()
+            raise MachineError(
+                f"The kernel killed this round for want of memory even in passes of {self._pass_tokens()} tokens: "
+                "set train.gradient_checkpointing: true, a smaller train.max_tokens, or method.name: lora; "
+                "or free memory, and run the same command again."
             )
+        progress.halvings += 1
+        save_checkpoint(self.state, self.folder / "latest")  # now further than an anchor of the same step: it knows of the kill
+        self.listen(
+            Said(
+                f"The kernel killed this round for want of memory: going on in passes of at most {self._pass_tokens()} tokens.",
+                warning=True,
+            )
+        )
+
+    def _pass_tokens(self) -> int:
+        return max(1, self.recipe.train.token_budget >> self.state.progress.halvings)
 
     def _trim_log(self) -> None:
         steps = [item for item in read_steps(self.folder) if item["step"] <= self.state.step]
@@ -329,7 +380,9 @@ class TrainingRun:
         restarts = self.state.progress.restarts
         if restarts >= MOST_RESTARTS or error.before_any_update:
             raise error
+        halvings = self.state.progress.halvings
         load_checkpoint(self.state, self.folder / "anchor")
+        self.state.progress.halvings = max(halvings, self.state.progress.halvings)  # what didn't fit then will not fit now
         self.state.progress.restarts = restarts + 1
         self.state.progress.rate_factor = 0.5 ** (restarts + 1)
         save_checkpoint(self.state, self.folder / "anchor")
@@ -338,10 +391,10 @@ class TrainingRun:
         self.listen(Said(f"{error} Going back to step {self.state.step} with half the rate.", warning=True))
 
 
-def _position(folder: Path) -> tuple[int, int]:
-    """Restarts, then step: a run that went back is further than the one it left."""
-    values = read_json(folder / "progress.json")
-    return int(values["restarts"]), int(values["step"])
+def _position(folder: Path) -> tuple[int, int, int]:
+    """Restarts, then step, then halvings: a run that went back is further than the one it left, and one that was killed is too."""
+    progress = read_progress(folder)
+    return progress.restarts, progress.step, progress.halvings
 
 
 def forget_checkpoints(folder: Path) -> None:
@@ -351,17 +404,31 @@ def forget_checkpoints(folder: Path) -> None:
 
 
 def read_steps(folder: Path) -> list[dict[str, Any]]:
-    """The logged steps of a run; a torn last line is left out."""
+    """The logged steps of a run; a torn last line is left out.
+
+    Raises:
+        MachineError: a whole line is no step.
+    """
     path = folder / "steps.jsonl"
     if not path.exists():
         return []
+    move = "remove that file, and the round goes on; its report will lack the steps before"
+    with readable(path, move):
+        *whole, torn = path.read_bytes().split(b"\n")
     steps: list[dict[str, Any]] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            steps.append(json.loads(line))
-        except ValueError:
-            break
+    for number, line in enumerate(whole, 1):
+        with readable(f"{path}, line {number},", move):
+            steps.append(_step(line))
+    with contextlib.suppress(ValueError):
+        steps += [_step(torn)] if torn else []
     return steps
+
+
+def _step(line: bytes) -> dict[str, Any]:
+    """A line of the log; ValueError where it is no step's."""
+    _STEP.validate_json(line, strict=True)
+    step: dict[str, Any] = json.loads(line)
+    return step
 
 
 _HEADS = {
@@ -372,12 +439,18 @@ _HEADS = {
 }
 
 
+def _as_clause(sentence: str) -> str:
+    """A sentence to go on with, without its reason."""
+    return (sentence[0].lower() + sentence[1:]).rstrip(".").partition(": ")[0]
+
+
 def training_report(run: TrainingRun) -> dict[str, Any]:
     """The `training` piece of report.json."""
     progress = run.state.progress
     steps, values = read_steps(run.folder), dict(progress.values)
     parameters, trainable = count_parameters(run.state.model)
-    last = f"all {run.feed.steps} steps taken, keeping step {progress.best_step}"
+    chosen = progress.best_step if progress.validation else progress.step
+    last = f"all {run.feed.steps} steps taken, keeping step {chosen}"
     return {
         "method": run.decisions.method + _HEADS.get(run.recipe.method.head or "tokens", ""),
         "objective": run.decisions.objective,
@@ -401,8 +474,9 @@ def training_report(run: TrainingRun) -> dict[str, Any]:
         ],
         "validation": [{"step": step, "loss": loss, "value": values.get(step)} for step, loss in progress.validation],
         "chosen_by": run.state.extras.measure.name if run.state.extras.measure is not None else "loss",
-        "chosen_step": progress.best_step if progress.validation else progress.step,
-        "stopped": progress.stopped or last,
+        "chosen_step": chosen,
+        "stopped": "; ".join([progress.stopped or last, *(_as_clause(sentence) for sentence in run.how_far())]),
+        "interpolated": run.amount,
         "tokens_in_rows": sum(item["rows_tokens"] for item in steps),
         "tokens_computed": sum(item["computed_tokens"] for item in steps),
         "restarts": progress.restarts,

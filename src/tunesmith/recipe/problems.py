@@ -54,12 +54,19 @@ def numbers_written_as_booleans(written: Any, read: Any, path: Path = ()) -> lis
     found: list[Problem] = []
     if isinstance(written, Mapping):
         for name, inner in written.items():
-            below = read.get(name) if isinstance(read, Mapping) else getattr(read, name)
-            found += numbers_written_as_booleans(inner, below, (*path, name))
+            found += numbers_written_as_booleans(inner, _came_of(name, read), (*path, name))
     elif isinstance(written, list):
         for position, (inner, below) in enumerate(zip(written, read, strict=True)):
             found += numbers_written_as_booleans(inner, below, (*path, position))
     return found
+
+
+def _came_of(name: str, read: Any) -> Any:
+    """What a written name became; some settings are called otherwise in Python than in a recipe (`from`)."""
+    if isinstance(read, Mapping):
+        return read.get(name)
+    called = next((called for called, field in type(read).model_fields.items() if field.alias == name), name)
+    return getattr(read, called)
 
 
 def _place(detail: ErrorDetails, recipe: type[Section], value: Any) -> Path:

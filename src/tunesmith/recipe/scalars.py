@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from tunesmith.section import Section
+
 _PLAIN = re.compile(r"(?:\.{0,2}/)?[A-Za-z][A-Za-z0-9_./-]*")
 _RESERVED = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _SHOWN = 60
@@ -20,6 +22,8 @@ def written(value: Any) -> str:
         return written(value.value)
     if isinstance(value, int | float):
         return repr(value)
+    if isinstance(value, Section):
+        return written(value.model_dump(mode="json", by_alias=True))
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{written(str(name))}: {written(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, list | tuple):

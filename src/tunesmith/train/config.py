@@ -10,6 +10,10 @@ from pydantic import Field, model_validator
 
 from tunesmith.section import Section
 
+ObjectiveName = Literal[
+    "sft", "text", "class", "multilabel", "regression", "tags", "dpo", "ipo", "kto", "orpo", "simpo", "distill", "unlikelihood"
+]
+Precision = Literal["fp32", "bf16"]
 TASK_DEFAULTS = ("sft", "text", "class", "multilabel", "regression", "tags")
 """What `objective.name` may become where it is absent, by task and head."""
 _LABELLED = ("class", "multilabel", "tags")
@@ -36,10 +40,7 @@ TAKEN_BY: dict[str, tuple[str, ...]] = {
 class ObjectiveConfig(Section):
     """What is minimised. A setting that the named objective does not take must stay at its default."""
 
-    name: (
-        Literal["sft", "text", "class", "multilabel", "regression", "tags", "dpo", "ipo", "kto", "orpo", "simpo", "distill", "unlikelihood"]
-        | None
-    ) = None
+    name: ObjectiveName | None = None
     """Next token: `sft` on the answer, `text` on all, `unlikelihood`, `distill`; heads: `class`, `multilabel`, `regression`, `tags`; the others: preferences. By task if absent."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Share of the target spread evenly over all tokens or labels (Szegedy et al., 2016), for sft, text, class and tags."""
@@ -201,7 +202,7 @@ class TrainConfig(Section):
     """The gradient is scaled down to this norm."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout inside the model where its architecture has one; above 0 rows are padded instead of sharing prompts."""
-    precision: Literal["fp32", "bf16"] | None = None
+    precision: Precision | None = None
     """Arithmetic of the forward pass: fp32 on CPU, bf16 on GPU where absent."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: about a third slower, much less memory."""

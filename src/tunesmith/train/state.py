@@ -4,10 +4,11 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field, NonNegativeInt, PositiveFloat
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -30,17 +31,17 @@ from tunesmith.tree.plan import Pass
 
 @dataclass
 class Progress:
-    """The part of the state that is plain numbers: saved as JSON beside the tensors."""
+    """The part of the state that is plain numbers: saved as JSON beside the tensors. Bounds are held where it is read back."""
 
-    step: int = 0
-    rate_factor: float = 1.0
+    step: NonNegativeInt = 0
+    rate_factor: PositiveFloat = 1.0
     """Lowered after each divergence."""
-    restarts: int = 0
+    restarts: NonNegativeInt = 0
     best_loss: float | None = None
     """The lowest so far, where `minimum_gain` is counted."""
-    best_step: int = 0
+    best_step: NonNegativeInt = 0
     """The step whose weights are kept."""
-    stale: int = 0
+    stale: NonNegativeInt = 0
     """Evaluations in a row without a lower validation loss, nor a better value where one decides."""
     validation: list[tuple[int, float]] = field(default_factory=list)
     """(step, loss)."""
@@ -48,9 +49,9 @@ class Progress:
     """(step, value) of the measure that decides which step is kept; empty where the loss does."""
     stopped: str | None = None
     """Why the run ended before its last step, in words."""
-    level: int = 0
+    level: NonNegativeInt = 0
     """Gradual unfreezing: how many groups beyond the first have joined."""
-    halvings: int = 0
+    halvings: Annotated[int, Field(ge=0, le=64)] = 0
     """How often the tokens of a pass were halved for want of memory."""
 
 
@@ -282,7 +283,7 @@ class TrainState:
         if self.device.type == "cuda" and "random/cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random/cuda"].cpu(), self.device)
 
-    def restore(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
+    def restore(self, tensors: dict[str, Tensor], progress: Progress) -> None:
         """The reverse of `tensors`; the model must have the same trainable names and shapes."""
         self.restore_weights(tensors)
         for number, optimizer in enumerate(self.optimizers):
@@ -294,10 +295,7 @@ class TrainState:
             optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
         if self.extras.mean is not None:
             self.extras.mean.restore(tensors)
-        values = dict(progress)
-        for name, pairs in (("validation", values["validation"]), ("values", values.get("values", ()))):
-            values[name] = [(int(step), float(number)) for step, number in pairs]
-        self.progress = Progress(**values)
+        self.progress = progress
         self.forget_gradients()
         self.open_level()
         self.set_random_state(tensors)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tunesmith.cli.preflight import data_lines
 from tunesmith.core.errors import DataError, MachineError
 from tunesmith.recipe import parse_recipe
 
@@ -167,6 +168,21 @@ def test_prepare_accounts_for_the_rows(tunesmith_command: Call, recipe: str) -> 
     assert "Rows: 70 train, 27 test" in said.out
     assert "Labels: 2, from 40 to 57 rows each" in said.out
     assert json.loads(tunesmith_command("prepare", recipe, "--json").out)["id"] == "d-1"
+
+
+def test_prepare_tells_the_rows_that_stages_added() -> None:
+    rows = {"path": "rows.jsonl", "format": "text/label", "task": "classify", "sides": {"train": 1159}, "labels": {"a": 40, "b": 57}}
+    stages = [
+        {"stage": "split", "kept": 469, "changed": 0, "dropped": 0, "reasons": {}},
+        {"stage": "augment", "kept": 1159, "changed": 0, "dropped": 2, "added": 692, "reasons": {"too near": 2}},
+    ]
+    lines = list(data_lines(rows | {"waterfall": stages}))
+    cells = [line.split() for line in lines]
+    assert ["stage", "kept", "changed", "dropped", "added", "why"] in cells
+    assert ["split", "469", "0", "0", "0"] in cells and ["augment", "1159", "0", "2", "692", "2", "too", "near"] in cells
+    assert lines[-1] == "Labels: 2, from 40 to 57 rows each, added rows among them"
+    plain = list(data_lines(rows | {"waterfall": [{"stage": "read", "kept": 97, "changed": 0, "dropped": 3, "reasons": {}}]}))
+    assert "added" not in "".join(plain) and plain[-1].endswith("57 rows each")
 
 
 def test_schema(tunesmith_command: Call) -> None:

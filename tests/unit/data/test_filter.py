@@ -19,6 +19,7 @@ from tunesmith.data.filter.answers import Endings, breaks_off, refuses
 from tunesmith.data.filter.frequent import Frequent
 from tunesmith.data.filter.labels import nearest
 from tunesmith.data.filter.shape import prints, repeats
+from tunesmith.data.settings.fill import FillConfig
 from tunesmith.data.settings.filter import FilterConfig, RepeatsRule, TruncatedRule
 
 PROSE = (
@@ -236,3 +237,36 @@ def test_public_sets_lose_nothing_by_default_and_next_to_nothing_is_suspected(sh
     assert suspicions.counts["truncated"] <= 15
     assert 10 <= suspicions.counts["refusal"] <= 30
     assert suspicions.counts.total() <= 45
+
+
+@pytest.mark.parametrize("nothing", ["", "  ", "nan", "NULL", "none", "-"])
+def test_labels_that_are_missing_are_not_outside_the_set(nothing: str) -> None:
+    rows = pairs(
+        *((f"message {number}", "ab"[number % 2]) for number in range(96)), *((f"message {number}", nothing) for number in range(4))
+    )
+    count = FilterCount(FilterConfig(), Task.CLASSIFY, ("a", "b"))
+    for each in rows:
+        count.add(each)
+    assert count.result().strange == ()
+
+
+def test_a_word_for_nothing_that_many_rows_carry_is_a_label_and_outside_the_set() -> None:
+    parts = [FilterCount(FilterConfig(), Task.CLASSIFY, ("a", "b")) for _ in range(2)]
+    for number in range(100):
+        parts[number % 2].add(row(number, f"message {number}", "None" if number < 6 else "a"))
+    parts[0].merge(parts[1])
+    assert parts[0].result().strange == (("None", 6),)
+
+
+def test_what_is_missing_is_what_fill_says() -> None:
+    count = FilterCount(FilterConfig(), Task.CLASSIFY, ("a",), FillConfig(missing=("nichts",), missing_labels=()))
+    for number, label in enumerate(["Nichts", "nan", "none", "", "a"]):
+        count.add(row(number, f"message {number}", label))
+    assert count.result().strange == (("nan", 1), ("none", 1))
+
+
+def test_a_set_of_labels_that_is_missing_is_not_outside_the_set() -> None:
+    count = FilterCount(FilterConfig(), Task.MULTILABEL, ("a", "b"))
+    for number, labels in enumerate([(), ("nan",), ("a", "b"), ("a", "c")]):
+        count.add(Row(id=str(number), prompt=(Message("user", "x"),), answer=", ".join(labels), labels=labels))
+    assert count.result().strange == (("c", 1),)

@@ -59,6 +59,8 @@ def test_damage_is_one_sentence_and_no_row_is_made_up(tmp_path: Path, suffix: st
         records = read_all(path)[0]
         assert [record.values for record in records] != ROWS, "damage went unseen"
     assert "\n" not in str(caught.value)
+    memory = {"xz": "256 MiB of memory", "zst": "128 MiB of memory"}.get(suffix)
+    assert memory in str(caught.value) if memory else "MiB" not in str(caught.value)
 
 
 @pytest.mark.parametrize("suffix", PACKERS)
@@ -142,6 +144,15 @@ def test_what_the_named_encoding_does_not_have_is_set_aside(tmp_path: Path) -> N
     records, bad, _ = read_all(path, encoding="shift_jis")
     assert [record.number for record in records] == [1, 3]
     assert [(one.number, one.reason) for one in bad] == [(2, "bytes that its encoding does not have")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.jsonl.gz"])
+def test_a_file_that_is_not_in_the_named_encoding_is_refused(tmp_path: Path, encoding: str, name: str) -> None:
+    path = file(tmp_path, name, gzip.compress(LINES) if name.endswith(".gz") else CSV.encode() if name == "a.csv" else LINES)
+    with pytest.raises(DataError, match=rf"{name} is not {encoding.upper()}: leave data\.read\.encoding out, or name another") as caught:
+        read_all(path, encoding=encoding)
+    assert "path" not in str(caught.value).replace(str(path), "")
 
 
 @pytest.mark.parametrize("name", ["zip", "unicode_escape", "idna", "klingon", "hex", "utf-7"])

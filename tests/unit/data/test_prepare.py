@@ -338,3 +338,15 @@ def test_personal_data_far_down_a_file_is_seen(files: ModuleType, tmp_path: Path
     made = prepared(files.jsonl(tmp_path / "rows.jsonl", rows))
     assert made.dataset.findings["personal"]["kinds"]["email"] > 100
     assert made.dataset.findings["personal"]["looked"] == 2000
+
+
+def test_rows_without_a_label_are_dropped_where_the_label_set_is_known(files: ModuleType, tmp_path: Path) -> None:
+    rows = files.labelled(200)
+    for at, nothing in enumerate(["", "  ", "nan", None, "n/a"]):
+        rows[at]["label"] = nothing
+    made = prepared(files.jsonl(tmp_path / "rows.jsonl", rows), labels=["no", "yes"])
+    stages = {stage["stage"]: stage for stage in made.dataset.waterfall}
+    assert (stages["fill"]["reasons"], stages["filter"]["dropped"]) == ({"label is missing": 5}, 0)
+    rows[7]["label"] = "nay"
+    with pytest.raises(DataError, match=r"not in data\.labels: 'nay' \(1 rows; nearest: 'no'\)\. Add"):
+        prepared(files.jsonl(tmp_path / "more.jsonl", rows), labels=["no", "yes"])

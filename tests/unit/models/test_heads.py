@@ -1,5 +1,8 @@
 """Task heads: shapes, what each pool looks at, and that padding counts for nothing."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +86,39 @@ def test_a_file_says_what_it_holds(tmp_path: Path) -> None:
     found = load_head(tmp_path)
     assert (found.kind, found.pool, found.dropout.p, found.linear.out_features) == ("multilabel", "attention", 0.1, 4)
     assert torch.equal(found.query, head.query)
+
+
+def test_a_file_that_spreads_its_description_over_three_keys_is_read(tmp_path: Path) -> None:
+    """As files were written before; safetensors puts several keys in another order in each process."""
+    head = Head(8, 4, kind="tags", pool="last", dropout=0.25)
+    save_file(dict(head.state_dict()), tmp_path / FILE, metadata={"kind": "tags", "pool": "last", "dropout": "0.25"})
+    found = load_head(tmp_path)
+    assert (found.kind, found.pool, found.dropout.p) == ("tags", "last", 0.25)
+    assert torch.equal(found.linear.weight, head.linear.weight)
+
+
+SAVES = """
+import sys
+from pathlib import Path
+import torch
+from tunesmith.models.heads import Head, save_head
+torch.manual_seed(0)
+head = Head(8, 4, kind="regression", pool="attention", dropout=0.1)
+for place in range(4):
+    (folder := Path(sys.argv[1]) / str(place)).mkdir(parents=True)
+    save_head(head, folder)
+"""
+
+
+def test_a_head_is_the_same_file_from_every_process(tmp_path: Path) -> None:
+    """Three keys come in six orders: that eight files agreed by chance would be one case in 279936."""
+    for seed in ("1", "2"):
+        given = os.environ | {"PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", SAVES, str(tmp_path / seed)], check=True, env=given)
+    files = sorted(tmp_path.glob(f"*/*/{FILE}"))
+    assert len(files) == 8
+    assert len({file.read_bytes() for file in files}) == 1
+    assert load_head(files[0].parent).dropout.p == 0.1
 
 
 def test_a_file_of_the_first_kind_is_a_classifier_over_the_mean(tmp_path: Path) -> None:

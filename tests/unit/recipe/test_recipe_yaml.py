@@ -25,11 +25,14 @@ def recipes(draw: st.DrawFn) -> Recipe:
         {
             "seed": draw(st.integers(min_value=0, max_value=2**63 - 1)),
             "data": {
-                "path": draw(_texts),
-                "test_path": draw(st.none() | _texts),
+                "path": draw(_texts.filter(str.strip)),
+                "test_path": draw(st.none() | _texts.filter(str.strip)),
                 "instruction": draw(st.none() | _texts),
                 "task": draw(st.none() | st.sampled_from(["classify", "generate", "prefer", "text"])),
-                "read": {"columns": draw(st.dictionaries(_texts, _texts, max_size=3)), "bad_lines": draw(_share)},
+                "read": {
+                    "columns": {role: column for column, role in draw(st.dictionaries(_texts, _texts, max_size=3)).items()},
+                    "bad_lines": draw(_share),
+                },
                 "split": {"validation": draw(_share), "test": draw(_share), "by": draw(st.none() | _texts)},
             },
             "base": {"path": draw(_texts), "remote_code": draw(st.lists(_texts, max_size=3))},
@@ -117,6 +120,17 @@ def test_the_whole_recipe_is_written_each_setting_under_its_description() -> Non
         ("seed: 1", "r.yaml: data.path is missing: a file"),
         ("data: {path: x, dedup: {conflicts: kep}}", "it must be one of keep, drop, majority, ask. Did you mean 'keep'?"),
         ("data:\n  path: x\n  split: {validation: .6, test: .6}", "r.yaml:3: data.split: validation 0.6 + test 0.6 leave"),
+        (
+            "data:\n  path: x\n  split: {gain: .02, test: .3}",
+            "r.yaml:3: data.split: gain 0.02 chooses the size of test, and test 0.3 names one",
+        ),
+        (
+            "data:\n  path: x\n  test_path: y\n  split: {gain: .02}",
+            "data: split.gain chooses how many rows go to test, and test_path supplies",
+        ),
+        ("data:\n  path: x\n  read:\n    columns: {text: a, label: a}", "r.yaml:4: data.read.columns: text and label are both column 'a'"),
+        ("data: {path: ''}", "r.yaml:1: data.path: it is empty: name a file of examples."),
+        ("data:\n  path: x\n  test_path: ' '", "r.yaml:3: data.test_path: it is empty: name a file of examples."),
         (f"{MINIMAL}method:\n  head: class\nobjective:\n  name: sft", "r.yaml:3: method.head: class is trained by objective.name"),
         ("seed: 1\nseed: 2\ndata: {path: x}", "r.yaml:2: seed is given twice, first on line 1: keep one."),
         ("data: {path: x, path: y}", "r.yaml:1: data.path is given twice"),
@@ -239,3 +253,19 @@ def test_every_setting_by_its_dotted_name() -> None:
     assert flat["train.early_stopping.patience"] == "3"
     assert flat["data.path"] == "rows.jsonl"
     assert "train" not in flat
+
+
+def test_a_setting_called_otherwise_in_python_is_read_and_written_by_its_name() -> None:
+    text = "data: {path: rows.csv, fill: {fields: {label: {from: customer}, value: {constant: 0.5}, note: drop}}}\n"
+    recipe = parse_recipe(text)
+    assert recipe.data.fill.fields["label"].column == "customer"  # type: ignore[union-attr]
+    assert "fields: {label: {from: customer}, value: {constant: 0.5}, note: drop}" in dump_recipe(recipe)
+    assert parse_recipe(dump_recipe(recipe)) == recipe
+    with pytest.raises(RecipeError, match=r"data\.fill\.fields\.label\.from"):
+        parse_recipe(text.replace("customer", "true"))
+
+
+def test_a_recipe_that_lets_the_gain_choose_comes_back_with_every_default_written() -> None:
+    recipe = parse_recipe("data: {path: x, split: {gain: 0.02}}")
+    assert parse_recipe(dump_recipe(recipe)) == recipe
+    assert Recipe.model_validate(recipe.model_dump()) == recipe

@@ -1,5 +1,6 @@
 """Early stopping, divergence, and a state that is saved and taken up again."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tunesmith.core.errors import DivergedError, MachineError
 from tunesmith.models.config import BaseConfig
 from tunesmith.models.load import load_base
 from tunesmith.train.batches import Example, Feed
-from tunesmith.train.checkpoint import load_checkpoint, load_weights, save_checkpoint
+from tunesmith.train.checkpoint import load_checkpoint, load_weights, read_progress, save_checkpoint
 from tunesmith.train.config import ObjectiveConfig, TrainConfig
 from tunesmith.train.loop import take_step, train, validation
 from tunesmith.train.objectives import LossSum, objective
@@ -123,22 +124,68 @@ def test_weights_alone_are_taken_from_a_checkpoint(tiny_base: Path, tmp_path: Pa
     assert all(torch.equal(p, trained.trainable()[name]) for name, p in fresh.trainable().items())
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut", "other model", "progress"])
-def test_a_damaged_checkpoint_is_named(tiny_base: Path, tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["missing", "cut", "emptied", "other model", "folder"])
+@pytest.mark.parametrize("load", [load_checkpoint, load_weights])
+def test_damaged_weights_are_named_with_what_to_do(tiny_base: Path, tmp_path: Path, damage: str, load: Any) -> None:
     state = state_of(tiny_base)
     save_checkpoint(state, tmp_path / "c")
     tensors = tmp_path / "c" / "state.safetensors"
-    if damage == "missing":
+    if damage in ("missing", "folder"):
         tensors.unlink()
-    elif damage == "cut":
-        tensors.write_bytes(tensors.read_bytes()[:1000])
-    elif damage == "progress":
-        (tmp_path / "c" / "progress.json").write_text("[]")
-    else:
+    if damage == "folder":
+        tensors.mkdir()
+    elif damage in ("cut", "emptied"):
+        tensors.write_bytes(tensors.read_bytes()[: 1000 if damage == "cut" else 0])
+    elif damage == "other model":
         state.names = frozenset([*state.names, "more.weight"])
         state.model.add_module("more", nn.Linear(2, 2))
-    with pytest.raises(MachineError, match="can't be read"):
-        load_checkpoint(state, tmp_path / "c")
+    with pytest.raises(MachineError, match=r"^\S+/c can't be read \([^\n]+\): do this\.$"):
+        load(state, tmp_path / "c", "do this")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "EOF"),
+        ('{"step": 1', "EOF"),
+        ("[]", "object"),
+        ("{}", "step is missing"),
+        ({"step": "1"}, "step: .*integer"),
+        ({"step": -1}, "step: .*greater"),
+        ({"step": None}, "step: .*integer"),
+        ({"restarts": [2]}, "restarts: .*integer"),
+        ({"rate_factor": 0}, "rate_factor: .*greater"),
+        ({"validation": 3}, "validation: .*array"),
+        ({"validation": [[0]]}, "validation.0.1: "),
+        ({"validation": [[0, "low"]]}, "validation.0.1: .*number"),
+        ({"validation": [[1, 2.0]], "best_step": 0}, "best_step 0 was never evaluated"),
+        ({"values": [[5, 0.5]]}, "step 5 has a value and no loss"),
+        ({"halvings": 10**12}, "halvings: .*less"),
+        ({"stopped": 1}, "stopped: .*string"),
+        ({"surprise": 1}, "surprise is not known"),
+    ],
+    ids=str,
+)
+def test_progress_of_wrong_content_is_named_with_what_to_do(tiny_base: Path, tmp_path: Path, content: Any, why: str) -> None:
+    state = state_of(tiny_base)
+    save_checkpoint(state, tmp_path / "c")
+    file = tmp_path / "c" / "progress.json"
+    file.write_text(content if isinstance(content, str) else json.dumps(json.loads(file.read_text()) | content))
+    for read in (lambda: read_progress(tmp_path / "c", "do this"), lambda: load_checkpoint(state, tmp_path / "c", "do this")):
+        with pytest.raises(MachineError, match=rf"^\S+/c/progress.json can't be read \([^\n]*{why}[^\n]*\): do this\.$"):
+            read()
+
+
+def test_progress_from_before_there_were_halvings_is_read(tiny_base: Path, tmp_path: Path) -> None:
+    state = state_of(tiny_base)
+    state.observe(2.0)
+    save_checkpoint(state, tmp_path / "c")
+    file = tmp_path / "c" / "progress.json"
+    values = json.loads(file.read_text())
+    for name in ("values", "level", "halvings"):
+        del values[name]
+    file.write_text(json.dumps(values))
+    assert read_progress(tmp_path / "c") == state.progress
 
 
 def test_decay_is_kept_off_norms_and_embeddings(tiny_base: Path) -> None:

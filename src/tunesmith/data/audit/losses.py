@@ -79,7 +79,7 @@ def _claim(key: Key, entry: dict[str, Any], gap: tuple[float, float, float], p: 
         about=(key.kind, key.name, key.group),
         sentence=(
             f"Cleaning dropped {entry['lost']:.1%} of the rows of {what}{mostly}, and {entry['others_lost']:.1%} of the others: "
-            f"they are {100 * (value):+.1f} points more of the dropped rows than of the kept (95% interval {100 * low:+.1f} to {100 * high:+.1f})."
+            f"they are {_points(value, low, high)}."
         ),
         rows=entry["dropped"] + entry["kept"],
         mitigation=("cleaning", "collect"),
@@ -87,3 +87,10 @@ def _claim(key: Key, entry: dict[str, Any], gap: tuple[float, float, float], p: 
         interval=(low, high),
         p=p,
     )
+
+
+def _points(value: float, low: float, high: float) -> str:
+    """The gap in words and the interval of it, both as many points more or fewer: -9.6 points more is nothing people say."""
+    sign, word, ends = (-1, "fewer", (high, low)) if value < 0 else (1, "more", (low, high))
+    least, most = (100 * sign * end for end in ends)
+    return f"{100 * abs(value):.1f} points {word} of the dropped rows than of the kept (95% interval {least:.1f} to {most:.1f})"

@@ -15,8 +15,8 @@ from tunesmith.core.rows import Span
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 """Letters, with apostrophes inside."""
 NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
-_KEPT_OUT = re.compile(r"```.*?(?:```|\Z)|`[^`\n]{1,200}`|<[^<>\s][^<>\n]{0,80}>|\{[\w ]{1,40}\}", re.DOTALL)
-"""Code, tags, placeholders."""
+_KEPT_OUT = re.compile(r"```.*?(?:```|\Z)|`[^`\n]{1,200}`|<[^<>\s][^<>\n]{0,80}>|\{[\w ]{1,40}\}|\[[A-Z][A-Z0-9_]{0,40}\]", re.DOTALL)
+"""Code, tags, placeholders, and what `data.anonymise` puts in the place of a value (`[CARD]`, `[BIRTH_DATE]`)."""
 _TOKEN = re.compile(r"\S+")
 _MEANT = re.compile(r"[\d_]|://|@[^@]*\.|^\W*www\.")
 """What stands in a number, a code, an address: noise there changes what is meant."""

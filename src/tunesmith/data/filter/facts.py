@@ -3,6 +3,7 @@
 One pass, memory that doesn't grow with the rows: at most 16,384 lines as 8-byte digests, 4,096 lengths, 4,096 labels.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -12,7 +13,9 @@ from tunesmith.core.rows import Row
 from tunesmith.data.config import Task
 from tunesmith.data.filter.answers import Endings, ends_with_mark, is_sentence
 from tunesmith.data.filter.frequent import Frequent
-from tunesmith.data.filter.seen import see
+from tunesmith.data.filter.seen import Seen, see
+from tunesmith.data.missing import Missing
+from tunesmith.data.settings.fill import FillConfig
 from tunesmith.data.settings.filter import BoilerplateRule, FilterConfig
 
 LINE_CHARS = 40
@@ -31,14 +34,16 @@ class FilterFacts:
     endings: Endings = field(default_factory=Endings)
     """How answers end."""
     strange: tuple[tuple[str, int], ...] = ()
-    """Labels outside the label set and how many rows carry each, the commonest first; at most 4,096."""
+    """Labels outside the label set and how many rows carry each, the commonest first; at most 4,096. Missing ones are not among them."""
 
 
 class FilterCount:
-    """Gathers the facts: `add` each row, then ask for the `result`."""
+    """Gathers the facts: `add` each row, then ask for the `result`. `fill` says which labels are missing: these are its to tell."""
 
-    def __init__(self, config: FilterConfig, task: Task, labels: tuple[str, ...] = ()) -> None:
+    def __init__(self, config: FilterConfig, task: Task, labels: tuple[str, ...] = (), fill: FillConfig | None = None) -> None:
         self._config, self._task, self._labels = config, task, frozenset(labels)
+        self._missing = Missing(fill or FillConfig())
+        self._words: Counter[str] = Counter()
         self._lines: Frequent[bytes] = Frequent(16_384)
         self._lengths: Frequent[int] = Frequent(4096)
         self._strange: Frequent[str] = Frequent(4096)
@@ -54,7 +59,14 @@ class FilterCount:
         if seen.answer and self._config.truncated.action != "off":
             self._end(seen.answer)
         if self._labels:
-            for label in (seen.label,) if seen.label is not None else seen.labels:
+            self._look_for_strange(seen)
+
+    def _look_for_strange(self, seen: Seen) -> None:
+        if seen.label is not None and (word := self._missing.word(seen.label)):
+            self._words[word] += 1
+        labels = seen.labels if seen.label is None else (seen.label,)
+        if len(labels) > 1 or not any(map(self._missing.says_nothing, labels)):
+            for label in labels:
                 if label not in self._labels:
                     self._strange.add(label)
 
@@ -62,6 +74,7 @@ class FilterCount:
         """Take in what another has counted of rows that come after these."""
         for mine, theirs in ((self._lines, other._lines), (self._lengths, other._lengths), (self._strange, other._strange)):
             mine.merge(theirs)  # type: ignore[arg-type]
+        self._words.update(other._words)
         self._rows += other._rows
         self._answers += other._answers
         self._sentences += other._sentences
@@ -81,8 +94,13 @@ class FilterCount:
         return FilterFacts(
             frozenset(self._common_lines(self._config.boilerplate)),
             Endings(self._ended / self._sentences if self._sentences else 0.0, self._cut_at()),
-            tuple(self._strange.items()),
+            tuple(self._outside()),
         )
+
+    def _outside(self) -> Iterator[tuple[str, int]]:
+        """Labels that are not in the set, without the rare words that stand for none: `fill` takes those rows."""
+        unsaid = self._words.keys() - Missing.labels_among(self._words, self._rows)
+        return ((label, count) for label, count in self._strange.items() if self._missing.word(label) not in unsaid)
 
     def _common_lines(self, rule: BoilerplateRule) -> Iterator[bytes]:
         enough = max(_MIN_ROWS, ceil(rule.rows_share * self._rows))

@@ -12,7 +12,7 @@ from tunesmith.data.filter.facts import FilterFacts, boilerplate_share
 from tunesmith.data.filter.labels import nearest
 from tunesmith.data.filter.language import check_languages, is_foreign
 from tunesmith.data.filter.seen import Seen, see
-from tunesmith.data.forms import printable
+from tunesmith.data.quoting import shown_label
 from tunesmith.data.settings.filter import FilterConfig, LabelRule
 from tunesmith.score.meanings import write_labels
 
@@ -129,7 +129,10 @@ def rules_of(config: FilterConfig, task: Task, facts: FilterFacts | None = None,
 
 def _strange(facts: FilterFacts, known: tuple[str, ...]) -> str:
     """Which labels are not in the set, how many rows carry each, and what is nearest."""
-    told = [f"'{printable(label)[:40]}' ({count:,} rows; nearest: '{nearest(label, known)[0]}')" for label, count in facts.strange[:_TOLD]]
+    told = [
+        f"'{shown_label(label, 40)}' ({count:,} rows; nearest: '{shown_label(nearest(label, known)[0])}')"
+        for label, count in facts.strange[:_TOLD]
+    ]
     more = f" and {len(facts.strange) - _TOLD:,} more" if len(facts.strange) > _TOLD else ""
     return (
         f"Labels that are not in data.labels: {', '.join(told)}{more}. Add them there, or set data.filter.label.action to map "

@@ -10,6 +10,7 @@ import io
 import re
 from typing import Any, BinaryIO
 
+from tunesmith.core.errors import DataError
 from tunesmith.data.formats import Legacy
 
 _NOT_WESTERN = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f\x81\x8d\x8f\x90\x9d]|[\x80-\xff]{4}|\xc3[\x80-\xbf]|\xe2\x80[\x80-\xbf]")
@@ -46,10 +47,10 @@ def as_western(data: bytes, number: int, legacy: Legacy) -> str | None:
 
 
 class Transcoded(io.RawIOBase):
-    """Text in any encoding as UTF-8 bytes; what can't be decoded becomes bytes that are no UTF-8."""
+    """Text in any encoding as UTF-8 bytes; what can't be decoded becomes bytes that are no UTF-8. DataError where nothing of it can be."""
 
-    def __init__(self, file: BinaryIO, encoding: str) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, encoding: str, name: str) -> None:
+        self._file, self._encoding, self._name = file, encoding, name
         self._decoder = codecs.getincrementaldecoder(encoding)(_ERRORS)
         self._held = memoryview(b"")
         self._ended = False
@@ -69,9 +70,18 @@ class Transcoded(io.RawIOBase):
         while not self._held and not self._ended:
             block = self._file.read(_BLOCK)
             self._ended = not block
-            self._held = memoryview(self._decoder.decode(block, self._ended).encode("utf-8", "surrogatepass"))
+            self._held = memoryview(self._decoded(block).encode("utf-8", "surrogatepass"))
         view = memoryview(into).cast("B")
         count = min(len(view), len(self._held))
         view[:count] = self._held[:count]
         self._held = self._held[count:]
         return count
+
+    def _decoded(self, block: bytes) -> str:
+        try:
+            return self._decoder.decode(block, self._ended)
+        except UnicodeError as error:  # no mark where UTF-16 and UTF-32 begin: that is no matter of one line
+            raise DataError(
+                f"{self._name} is not {self._encoding.upper()}: leave data.read.encoding out, or name another (without a mark, "
+                "UTF-16 is utf-16-le or utf-16-be)."
+            ) from error

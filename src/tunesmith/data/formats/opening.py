@@ -107,7 +107,7 @@ def _text(source: Source, buffered: BinaryIO, start: bytes) -> BinaryIO:
     if encoding and encoding not in ("utf-8", "utf-8-sig"):
         if marked:
             source.note(f"{source.name} is {encoding.upper()}, and read as that.")
-        return io.BufferedReader(Transcoded(buffered, encoding), _BLOCK)
+        return io.BufferedReader(Transcoded(buffered, encoding, str(source.path)), _BLOCK)
     if start.count(0) > len(start) // 50 + 1:
         raise DataError(f"{source.path} is no text: {start.count(0)} of its first {len(start)} bytes are NUL.")
     return buffered

@@ -18,6 +18,8 @@ _BLOCK = 2**17
 _WINDOW_LOG = 27
 """zstd's window: at most 128 MiB, which is what its own tool grants."""
 _XZ_MEMORY = 256 * 2**20
+_MEMORY = {"xz": _XZ_MEMORY, "zstd": 2**_WINDOW_LOG}
+"""What a file may ask for; the other kinds ask for no more than they always need."""
 
 
 @dataclass(slots=True)
@@ -163,10 +165,8 @@ class Unpacked(io.RawIOBase):
         self._waiting, self._member = rest, self._make()
 
     def _damaged(self) -> DataError:
-        return DataError(
-            f"{self._name} can't be unpacked (its {self._kind} data is cut short or damaged, or asks for over "
-            f"{_XZ_MEMORY >> 20} MiB of memory): copy or write it again."
-        )
+        memory = f", or asks for over {_MEMORY[self._kind] >> 20} MiB of memory" if self._kind in _MEMORY else ""
+        return DataError(f"{self._name} can't be unpacked (its {self._kind} data is cut short or damaged{memory}): copy or write it again.")
 
 
 class Bounded(io.RawIOBase):

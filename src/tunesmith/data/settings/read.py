@@ -36,6 +36,17 @@ class ReadConfig(Section):
     max_unpacked_gib: float = Field(default=256.0, gt=0, le=65_536)
     """Most that one packed file may unpack to, in GiB."""
 
+    @field_validator("columns")
+    @classmethod
+    def _one_role_a_column(cls, columns: dict[str, str]) -> dict[str, str]:
+        """Refuse a column with two roles: what is asked would stand in what is shown."""
+        role_of: dict[str, str] = {}
+        for role, column in columns.items():
+            if column in role_of:
+                raise ValueError(f"{role_of[column]} and {role} are both column {column[:80]!r}: name another column for one of them")
+            role_of[column] = role
+        return columns
+
     @field_validator("encoding")
     @classmethod
     def _known(cls, name: str | None) -> str | None:

@@ -24,3 +24,9 @@ class SplitConfig(Section):
         if self.validation + self.test >= 0.9:
             raise ValueError(f"validation {self.validation} + test {self.test} leave under a tenth to train on: lower one of them")
         return self
+
+    @model_validator(mode="after")
+    def _one_size_of_test(self) -> "SplitConfig":
+        if self.gain is not None and self.test != type(self).model_fields["test"].default:  # a recipe written out names the default too
+            raise ValueError(f"gain {self.gain} chooses the size of test, and test {self.test} names one: leave one of them out")
+        return self

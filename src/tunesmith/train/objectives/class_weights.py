@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from tunesmith.core.errors import RecipeError, did_you_mean
+from tunesmith.core.errors import RecipeError
+from tunesmith.data.quoting import nearest_label
 
 Choice = Literal["balanced"] | Mapping[str, float]
 """As the recipe has it: `balanced`, or label -> weight, 1 for labels not named."""
@@ -50,5 +51,7 @@ def _by_label(choice: Choice, labels: Sequence[str]) -> tuple[float, ...]:
     assert not isinstance(choice, str)
     for label in choice:
         if label not in labels:
-            raise RecipeError(f"objective.class_weights names the label {label!r}, which the rows don't have.{did_you_mean(label, labels)}")
+            raise RecipeError(
+                f"objective.class_weights names the label {label!r}, which the rows don't have.{nearest_label(label, labels)}"
+            )
     return tuple(float(choice.get(label, 1.0)) for label in labels)

@@ -268,6 +268,18 @@ def test_a_group_that_cleaning_thins_is_told_with_the_stage() -> None:
     assert east["lost"] == pytest.approx(0.5, abs=0.05)
     assert list(east["stages"]) == ["filter"]
     assert "most of them by filter" in worst["sentence"]
+    fewer = [finding for finding in of(found, "selection.cleaning") if finding["figure"] < 0]
+    assert fewer
+    for finding in (worst, *fewer):
+        low, high = (100 * end for end in finding["interval"])
+        told = (
+            (f"{-100 * finding['figure']:.1f} points fewer", -high, -low)
+            if finding in fewer
+            else (f"{100 * worst['figure']:.1f} points more", low, high)
+        )
+        assert (
+            f"they are {told[0]} of the dropped rows than of the kept (95% interval {told[1]:.1f} to {told[2]:.1f})." in finding["sentence"]
+        )
 
 
 def test_shares_lost_are_scaled_where_only_a_sample_of_the_kept_was_added() -> None:

@@ -1,5 +1,6 @@
 """Rows made out of rows: labels stay, spans follow, drift is bounded, nothing equals a held-out row, and chance belongs to the row."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.core.rows import Message, Row
+from tunesmith.data.anonymise.findings import KINDS, tag
 from tunesmith.data.augment import augment as stage
 from tunesmith.data.augment.amounts import LabelFacts
 from tunesmith.data.augment.augment import Added, Around, Made, Refused, augment
@@ -142,6 +144,16 @@ def test_noise_leaves_numbers_codes_addresses_and_negations_alone() -> None:
         assert all(word in one.text() for word in kept)
         assert "isn't" in one.text().casefold() or one.fields["augmented"] == "punctuation"
         assert "never" in one.text().casefold()
+
+
+@pytest.mark.parametrize("way", NOISE)
+def test_noise_leaves_the_tags_of_the_anonymiser_alone(way: str) -> None:
+    tags = [tag(kind) for kind in KINDS]
+    text = " ".join(f"please bring yellow {each}, purple" if at % 2 else f"green [{each}] {each} table" for at, each in enumerate(tags))
+    rows = added(made([row(text)], config({way: {"per_row": 30}})))
+    assert rows
+    for one in rows:
+        assert Counter(re.findall(r"\[(\w*)\]", one.text())) == Counter(re.findall(r"\[(\w*)\]", text))
 
 
 def test_slips_are_of_four_kinds_and_neighbours_are_neighbours() -> None:
