@@ -14,6 +14,9 @@ from tunesmith.score.meanings import write_labels, write_number, write_spans
 FIRST, SECOND = "First: ", "\nSecond: "
 """What stands before the two texts of a row that compares them."""
 
+LARGEST = 3.4e38
+"""Of a value, either side of 0: about what 32 bits hold."""
+
 _START = ("start", "start_position", "start_offset", "begin", "start_char", "from")
 _END = ("end", "end_position", "end_offset", "stop", "end_char", "to")
 _LABEL = ("label", "entity_type", "type", "entity", "entity_group", "tag", "category", "labels")
@@ -65,6 +68,8 @@ def _numbered(text: str, held: Any) -> Content:
     number = number_of(held)
     if number is None:
         raise BadRow("value is not a finite number")
+    if abs(number) > LARGEST:
+        raise BadRow(f"value is beyond what a model can hold, {LARGEST:.2g}")
     return Content(user(text), write_number(number), value=number)
 
 

@@ -5,6 +5,7 @@ from math import ceil
 from tunesmith.data.config import Task
 from tunesmith.evaluate.trial import Scored, Trial
 from tunesmith.score.classification import OTHER
+from tunesmith.score.paired import Comparison
 
 POWER = 2.04
 """((1.96 + 0.84) / 1.96)^2: how many times the rows that would just show a difference show it four times in five."""
@@ -31,12 +32,16 @@ def sentence_of(trial: Trial, gained: bool) -> str:
     ends = sorted((sign * against.low, sign * against.high))
     change = "gain" if gained else "loss" if lost else "difference"
     low, high = (decisive.shown_difference(end, unit=False) for end in ends)
-    doubt = f", p = {against.p_value:.2g}" if against.low > 0 and not against.is_gain else ""
     return (
         f"{opening}: {decisive.title} {decisive.shown(trial.value(trial.tuned))} against {decisive.shown(trial.value(rival))} "
         f"for {role}, {_name(rival)}: a {change} of {decisive.shown_difference(sign * against.difference)} "
-        f"(95% interval {low} to {high}{doubt})."
+        f"(95% interval {low} to {high}{_p_where_it_decides(against)})."
     )
+
+
+def _p_where_it_decides(against: Comparison) -> str:
+    """Its p, where the interval alone would show a gain and the test does not."""
+    return f", p = {against.p_value:.2g}" if against.low > 0 and not against.is_gain else ""
 
 
 def _gained(trial: Trial) -> str:
@@ -111,7 +116,9 @@ def _floor_note(trial: Trial, floor: Scored, task: Task) -> list[str]:
         return [f"{floor.system.name} does better than the tuned model ({decisive.title} {figures}) and costs far less: use it instead."]
     if against.difference <= 0:
         return [f"{floor.system.name} does as well as the tuned model ({decisive.title} {figures}) and costs far less: prefer it."]
-    return [f"The tuned model is not shown to beat {floor.system.name} ({decisive.title} {figures} for the tuned), which costs far less."]
+    return [
+        f"The tuned model is not shown to beat {floor.system.name} ({decisive.title} {figures} for the tuned{_p_where_it_decides(against)}), which costs far less."
+    ]
 
 
 def _two_digits(number: int) -> str:

@@ -3,16 +3,21 @@
 Costs a look at the names and shapes of the model's tensors. A lower bound: what can't be known yet is not counted.
 """
 
+import contextlib
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from tunesmith.core.errors import MachineError, RecipeError
 from tunesmith.models.config import MethodConfig
 from tunesmith.models.forward import inner
+from tunesmith.models.load import Base, count_parameters
+from tunesmith.models.methods import adapt, method_name
 from tunesmith.pipeline.memory import Need, need_of, refuse_without_memory
 from tunesmith.recipe import Recipe
 
@@ -47,6 +52,30 @@ def refuse_useless_rank(model: nn.Module, method: str, config: MethodConfig) -> 
             f"method.rank is {config.rank:,}, and no matrix that {method} adapts here has a rank above {most:,}: "
             f"set method.rank to {most} or less (8 to 64 is usual), or method.name: full."
         )
+
+
+def refuse_what_cant_be_adapted(base: Base, config: MethodConfig, labels: int | None) -> None:
+    """RecipeError where the method's settings don't fit the base, as `adapt` would raise it; the base stays as it is.
+
+    It is tried on a copy that has shapes and no values: milliseconds, and no memory to speak of.
+
+    Args:
+        base: as it is loaded.
+        config: the method, its head resolved by the task.
+        labels: number of outputs of a head for labels or tags.
+    """
+    parameters, _ = count_parameters(base.model)
+    refuse_useless_rank(base.model, method_name(config, parameters), config)
+    needs_values = contextlib.suppress(RuntimeError)  # of a first value that can't be had without the base's: the run itself will say
+    with torch.random.fork_rng(devices=[]), needs_values, torch.device("meta"):
+        adapt(_shape_of(base.model), config, parameters=parameters, labels=labels, seed=0, new_ids=base.new_ids)
+
+
+def _shape_of(model: nn.Module) -> nn.Module:
+    """A copy without values; what is tied stays tied."""
+    shapes: dict[int, Any] = {id(p): nn.Parameter(torch.empty_like(p, device="meta")) for p in model.parameters()}
+    shapes |= {id(one): torch.empty_like(one, device="meta") for one in model.buffers()}
+    return copy.deepcopy(model, shapes)
 
 
 def learning_at_least(model: nn.Module, method: str, config: MethodConfig) -> int:

@@ -102,7 +102,8 @@ def _answers(rows: Sequence[Row], renderer: Renderer, recipe: Recipe, material: 
 
 def _texts(rows: Sequence[Row], renderer: Renderer, recipe: Recipe, material: Material) -> list[Example]:
     rendered = [renderer.row(row, whole=True) for row in rows]
-    return text_examples(rendered, max_tokens=renderer.max_tokens, weight_by=recipe.train.weight_by)
+    weights = [row.weight for row in rows]
+    return text_examples(rendered, max_tokens=renderer.max_tokens, weight_by=recipe.train.weight_by, weights=weights)
 
 
 def _pairs(rows: Sequence[Row], renderer: Renderer, recipe: Recipe, material: Material) -> list[Example]:

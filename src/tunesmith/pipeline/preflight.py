@@ -73,7 +73,10 @@ def preflight(
     notes: list[str] = []
     train = sides["train"]
     head, objective = head_of(recipe, task), objective_of(recipe, task, judged=any(row.wanted is not None for row in train[:1]))
-    rendered = _render(train, renderer, problems, head)
+    refused: dict[str, list[str]] = {}
+    every = {side: _render(rows, renderer, refused.setdefault(side, []), head) for side, rows in sides.items()}
+    rendered = every["train"]
+    problems += _said_once(refused)
     if renderer.max_tokens > context:
         problems.append(f"train.max_tokens is {renderer.max_tokens}, and the base was made for {context}: set it to {context} or less.")
     if head == "tokens":
@@ -97,7 +100,7 @@ def preflight(
             f"{len(cut)} of {len(rendered)} training rows lose the start of their prompt: longer than {renderer.max_tokens} tokens."
         )
     for side in ("select", "calibrate", "test"):
-        others = _render(sides[side], renderer, problems, head)
+        others = every[side]
         if shorter := sum(item.cut_tokens > 0 for item in others):
             warnings.append(
                 f"{shorter} of {len(others)} {side} rows lose the start of their prompt: longer than {renderer.max_tokens} tokens."
@@ -134,19 +137,25 @@ def preflight(
     return CheckReport(problems, warnings, notes, shown, facts)
 
 
-def _render(rows: Sequence[Row], renderer: Renderer, problems: list[str], head: str) -> list[Rendered]:
-    """Every row rendered, for a head without its answer, a pair with its longer one; what can't be is a problem, said once with
-    how many there are."""
+def _render(rows: Sequence[Row], renderer: Renderer, refused: list[str], head: str) -> list[Rendered]:
+    """Every row rendered, for a head without its answer, a pair with its longer one; why for each that can't be."""
     rendered: list[Rendered] = []
-    refused: list[str] = []
     for row in rows:
         try:
             rendered.append(_rendered(row, renderer, head))
         except DataError as error:
             refused.append(str(error))
-    if refused:
-        problems.append(refused[0] + (f" ({len(refused)} rows have this or a like problem.)" if len(refused) > 1 else ""))
     return rendered
+
+
+def _said_once(refused: Mapping[str, Sequence[str]]) -> list[str]:
+    """The first of the refusals, and how many there are of each side."""
+    counts = {side: len(found) for side, found in refused.items() if found}
+    if not counts:
+        return []
+    first = next(found[0] for found in refused.values() if found)
+    named = ", ".join(f"{count} of {side}" for side, count in counts.items())
+    return [first + (f" ({sum(counts.values())} rows have this or a like problem: {named}.)" if sum(counts.values()) > 1 else "")]
 
 
 def _rendered(row: Row, renderer: Renderer, head: str) -> Rendered:

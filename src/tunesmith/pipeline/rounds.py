@@ -36,22 +36,23 @@ from tunesmith.ledger.records import ArtefactRecord, Edge, MetricRecord, Status,
 from tunesmith.models.load import Base, lasting_path, load_base
 from tunesmith.models.package import Bundle, load_bundle, load_model, save_model
 from tunesmith.pipeline.calibrating import calibration_of, corrected, keep_with_model, piece
+from tunesmith.pipeline.counts import refuse_what_cant_be_adapted
 from tunesmith.pipeline.data_report import data_report
 from tunesmith.pipeline.datasets import general_rows, groups_of, other_content, prepared_dataset, record_dataset
-from tunesmith.pipeline.decisions import cores_here
+from tunesmith.pipeline.decisions import cores_here, settled
 from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, slices_on, systems_of
 from tunesmith.pipeline.findings import Findings
 from tunesmith.pipeline.harm import Models, base_reading, found_forgetting, found_memorisation, material, without_language
-from tunesmith.pipeline.material import Material
+from tunesmith.pipeline.material import Material, class_weights
 from tunesmith.pipeline.preflight import CheckReport, preflight
 from tunesmith.pipeline.trackers import refuse_without_library
 from tunesmith.pipeline.training import TrainingRun, forget_checkpoints, training_report
 from tunesmith.pipeline.workspace import Stages, Workspace, library_versions, link_folder
-from tunesmith.recipe import Recipe, check_agreement, dump_recipe, head_of
+from tunesmith.recipe import Recipe, check_agreement, dump_recipe, head_of, objective_of
 from tunesmith.report.card import write_card
 from tunesmith.score.prediction import Prediction
 
-TRAIN_VERSION = 2
+TRAIN_VERSION = 3
 BASELINES_VERSION = 5
 OPENINGS_BEFORE_WARNING = 10
 
@@ -124,9 +125,17 @@ class Bench:
         """What evaluation may see."""
         return Sides(self.sides["train"], self.sides["select"], self.sides["test"], self.labels, str(self.dataset.task))
 
+    @property
+    def material(self) -> Material:
+        """What training and its validation take."""
+        replay, replay_task = self.replay
+        task = str(self.dataset.task.value)
+        return Material(self.sides["train"], self.sides["select"], self.labels, task, replay=replay, replay_task=replay_task)
+
     def check(self) -> CheckReport:
-        """Preflight over all rows."""
+        """Preflight over all rows. Raises what the run would raise later, where it can be known before: see `refuse_early`."""
         check_agreement(self.recipe, self.dataset.task, judged=self.judged_alone)
+        self.refuse_early()
         measure = self.metrics[0]
         found = preflight(
             self.sides,
@@ -141,6 +150,13 @@ class Bench:
         found.facts["decided_by"] = measure
         found.notes.extend(self.dataset.notes)
         return found
+
+    def refuse_early(self) -> None:
+        """Raise what keeps the run from training that does not hang on its rows: libraries, class weights, a method that doesn't fit."""
+        recipe, task, given = self.recipe, self.dataset.task, self.material
+        refuse_without_library(recipe.train.track)
+        class_weights(recipe.objective, objective_of(recipe, task, judged=given.judged), given)
+        refuse_what_cant_be_adapted(self.base, settled(recipe, str(task.value)).method, given.outputs)
 
 
 def bench_of(recipe: Recipe, workspace: Workspace, listen: Listener, base_hash: str) -> Bench:
@@ -243,7 +259,6 @@ class Execution:
 
     def preflight(self) -> CheckReport:
         """Refuse a broken run before any training."""
-        refuse_without_library(self.recipe.train.track)
         found = self.bench.check()
         write_json(self.folder / "preflight.json", found.to_json() | {"examples": []})
         for warning in found.warnings:
@@ -269,16 +284,7 @@ class Execution:
         def make(out: Path) -> None:
             run_folder = make_folder(self.folder / "training")
             base = bench.fresh_base()
-            replay, replay_task = bench.replay
-            material = Material(
-                bench.sides["train"],
-                bench.sides["select"],
-                bench.labels,
-                str(bench.dataset.task.value),
-                replay=replay,
-                replay_task=replay_task,
-            )
-            run = TrainingRun(run_folder, recipe, base, bench.renderer, material, self.listen)
+            run = TrainingRun(run_folder, recipe, base, bench.renderer, bench.material, self.listen)
             model = run.run()
             (out / "model").mkdir()
             save_model(out / "model", model, base.tokenizer, self.bundle(run.decisions.method))

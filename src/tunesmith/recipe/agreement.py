@@ -143,7 +143,6 @@ def check_agreement(recipe: "Recipe", task: Task, *, judged: bool) -> None:
     if recipe.method.name == "features" and head_of(recipe, task) == "tokens":
         found.append(("method.name", f"features trains nothing but a head, and data.task: {task} has none by itself: set method.head."))
     for setting, sentence in found:
-        guessed = (
-            "" if recipe.data.task is not None else f" {recipe.data.path} was taken for rows to {task.value}; data.task says otherwise."
-        )
+        taken = f" {recipe.data.path} was taken for rows to {task.value}; set data.task to say otherwise."
+        guessed = "" if recipe.data.task is not None else taken
         raise RecipeError(f"{setting}: {sentence}{guessed}")

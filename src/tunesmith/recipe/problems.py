@@ -15,6 +15,7 @@ from tunesmith.section import Section
 
 _ALTERNATIVES = re.compile(r"\^\(([\w|-]+)\)\$")
 _QUOTED = re.compile(r"'([^']*)'")
+_BOUND = re.compile(r"^(greater than|less than|at least|at most) ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,8 @@ def _sentence(path: Path, details: Sequence[ErrorDetails], recipe: type[Section]
         return f"{dotted(path)}: {first['msg'].removeprefix('Value error, ').rstrip('.')}."
     value = first["input"]
     rules = list(dict.fromkeys(_rule(detail) for detail in details))
+    if len(rules) > 1:  # a bound beside another rule says what it bounds: `a number of at most 1000 or 'find'`
+        rules = [_BOUND.sub(r"a number \g<0>", rule).replace("a number at ", "a number of at ") for rule in rules]
     near = did_you_mean(value, _choices(details)) if isinstance(value, str) and _choices(details) else ""
     move = near if near.startswith(" Did") else _leave_out(path, recipe)
     return f"{dotted(path) or 'The recipe'} is {shown(value)}; it must be {' or '.join(rules)}.{move}"

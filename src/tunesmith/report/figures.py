@@ -85,6 +85,13 @@ def metric_of(key: str, estimates: Iterable[Estimate | None] = ()) -> Metric:
     return Metric(key, _capital(found.title), found.scale, found.unit, places, not found.higher_is_better)
 
 
+def in_text(key: str) -> str:
+    """A metric as sentences write it: `macro F1`."""
+    from tunesmith.score.measures import NAMES, measure
+
+    return measure(key).title if key in NAMES else one_line(key.replace("_", " "), 40)
+
+
 def _capital(title: str) -> str:
     """`Macro F1` for `macro F1`; names with a spelling of their own stay: chrF."""
     first = title.split(" ")[0]

@@ -21,6 +21,8 @@ REASONS = 6
 class TrainingView:
     chart: Markup | None
     facts: list[tuple[str, str]]
+    decided: str
+    """What chose the step that is kept, and how rows were laid out."""
     saved: str
     stopped: str
     words: list[str]
@@ -33,12 +35,13 @@ def training(report: Report) -> TrainingView | None:
     if done is None:
         return None
     base = one_line(done.base, 60)
-    facts = [("Base", base), ("Method", one_line(done.method, 40))]
+    facts = [("Base", base), ("Method", one_line(done.method, 40)), ("Objective", one_line(done.objective, 40))]
     if done.parameters is not None:
         facts.append(("Parameters", figures.parameters(done.parameters)))
     if done.trainable is not None:
         part = f", {figures.share(done.trainable, done.parameters)}" if done.parameters and done.trainable != done.parameters else ""
         facts.append(("Trained", figures.parameters(done.trainable) + part))
+    facts += _settings(done)
     if done.steps:
         facts.append(("Steps taken", figures.whole(max(step.step for step in done.steps))))
     if done.chosen_step is not None:
@@ -46,7 +49,30 @@ def training(report: Report) -> TrainingView | None:
     if done.restarts:
         facts.append(("Restarts", "1, at a lower rate" if done.restarts == 1 else f"{done.restarts}, each at a lower rate"))
     facts += _speed(done)
-    return TrainingView(curves.loss_chart(done), [fact for fact in facts if fact[1]], _saved(done), done.stopped, done.words)
+    return TrainingView(
+        curves.loss_chart(done), [fact for fact in facts if fact[1]], _decided(done), _saved(done), done.stopped, done.words
+    )
+
+
+def _settings(done: Training) -> list[tuple[str, str]]:
+    """What it was held to from its first step on."""
+    facts = []
+    if done.learning_rate is not None:
+        facts.append(("Learning rate, at its peak", f"{done.learning_rate:.3g}"))
+    threads = f", {figures.whole(done.threads)} {'thread' if done.threads == 1 else 'threads'}" if done.threads is not None else ""
+    facts.append(("Arithmetic", one_line(done.precision, 20) + threads if done.precision else ""))
+    return facts
+
+
+def _decided(done: Training) -> str:
+    """What chose the step that is kept, and how rows were laid out."""
+    parts = []
+    if done.chosen_by and done.chosen_step is not None and done.validation:
+        by = "validation loss" if done.chosen_by == "loss" else f"{figures.in_text(done.chosen_by)} on the rows set aside to select by"
+        parts.append(f"Step {figures.whole(done.chosen_step)} was chosen by {by}.")
+    if done.share_prefixes is not None:
+        parts.append("Prompts that rows share were computed once." if done.share_prefixes else "Each row was computed by itself.")
+    return " ".join(parts)
 
 
 def _speed(done: Training) -> list[tuple[str, str]]:

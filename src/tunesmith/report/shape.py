@@ -164,11 +164,17 @@ class Throughput(_Part):
 
 class Training(_Part):
     method: str = ""
+    objective: str = ""
     base: str = ""
     parameters: Count = None
     trainable: Count = None
+    learning_rate: Number = None
+    precision: str = ""
+    threads: Count = None
+    share_prefixes: bool | None = None
     steps: list[Step] = []
     validation: list[Validation] = []
+    chosen_by: str = ""
     chosen_step: Count = None
     stopped: str = ""
     tokens_in_rows: Count = None

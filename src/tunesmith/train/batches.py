@@ -85,13 +85,16 @@ def sequence_of(rendered: Rendered, *, weight_by: str, weight: float = 1.0) -> S
     return Sequence_(rendered.ids, weights)
 
 
-def text_examples(rendered: Sequence[Rendered], *, max_tokens: int, weight_by: str) -> list[Example]:
-    """Raw text in windows of `max_tokens`; each begins with the last token of the one before, so every token but the first is learnt."""
+def text_examples(rendered: Sequence[Rendered], *, max_tokens: int, weight_by: str, weights: Sequence[float] = ()) -> list[Example]:
+    """Raw text in windows of `max_tokens`; each begins with the last token of the one before, so every token but the first is learnt.
+
+    `weights`: of the rows, 1 each where absent; every window has its row's.
+    """
     examples: list[Example] = []
-    for row in rendered:
+    for row, weight in zip(rendered, weights or [1.0] * len(rendered), strict=True):
         for number, start in enumerate(range(0, max(1, len(row.ids) - 1), max_tokens - 1)):
             window = Rendered(f"{row.row_id}.{number}", row.ids[start : start + max_tokens], 0)
-            examples.append(example(window, weight_by=weight_by))
+            examples.append(example(window, weight_by=weight_by, weight=weight))
     return examples
 
 

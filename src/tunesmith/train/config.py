@@ -122,12 +122,12 @@ class PlateauConfig(Section):
 
 
 class ReplayConfig(Section):
-    """General rows mixed into each step, so that what the base knew is not forgotten (Rolnick et al., 2019)."""
+    """General rows mixed into the steps, so that what the base knew is not forgotten (Rolnick et al., 2019)."""
 
     path: str | None = None
     """A file of general rows, read as `data.path` is; null replays nothing."""
     share: float | None = Field(default=None, gt=0, le=0.99)
-    """Share of the rows that are general ones, over the run: a share of less than a row goes into some of the steps. 0.1 where absent."""
+    """Share of the rows that are general ones, over the run, to within a row: where it is less than a row a step, some steps hold none. 0.1 where absent."""
 
     @model_validator(mode="after")
     def _shares_something(self) -> "ReplayConfig":
@@ -148,7 +148,7 @@ class RegulariseConfig(Section):
     neftune: float = Field(default=0.0, ge=0, le=100)
     """Noise on the embeddings while training (Jain et al., 2023), usually 5 to 15; above 0 rows are padded instead of sharing prompts; 0 is off."""
     replay: ReplayConfig = ReplayConfig()
-    """General rows mixed into each step."""
+    """General rows mixed into the steps."""
     interpolate: bool = False
     """After training, take weights between the base's and the tuned ones (Wortsman et al., 2022), how far chosen on the `select` rows."""
 

@@ -30,6 +30,8 @@ ERRORS = 3.0
 """So many times its standard error is more than noise in a difference of smoothed training losses."""
 STILL_FALLING = 0.02
 """At the end: a training loss that fell by this share over the last quarter of the steps had further to go."""
+LEAST_QUARTER = 5
+"""Steps in that quarter; of fewer, noise can't be told from a fall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +244,9 @@ class Watch:
             stopped: whether it ended before its last step.
             kept_step: the step whose weights are kept.
         """
+        worse = self._only_worse(kept_step)
+        if worse:
+            return [worse]
         now = standing(self.validation, self.losses)
         if stopped and now is not None:
             slower = " A lower learning rate may help." if now.kind == "rising" and (now.training_change or 0.0) >= LEAST_FALL else ""
@@ -251,10 +256,24 @@ class Watch:
         unfinished = self._still_falling()
         return [unfinished] if unfinished else []
 
+    def _only_worse(self, kept_step: int) -> str | None:
+        """Training that never came below the validation loss it began with, so that what it began with is kept."""
+        if kept_step != 0 or len(self.validation) < 2 or self.validation[0][0] != 0:
+            return None
+        start, later = self.validation[0][1], [loss for _, loss in self.validation[1:]]
+        if min(later) <= start:
+            return None
+        low, now = _pair(start, min(later))
+        when = f"at each of {len(later)} evaluations (lowest {now})" if len(later) > 1 else f"at the one evaluation ({now})"
+        return (
+            f"Validation loss was above that of step 0 ({low}) {when}: training did not help, and the base itself is kept, as it was at "
+            "step 0. A lower learning rate may help."
+        )
+
     def _still_falling(self) -> str | None:
         """Underfitting: both losses were falling when the steps ran out."""
         quarter = len(self.steps) // 4
-        if quarter < 1:
+        if quarter < LEAST_QUARTER:
             return None
         before, last = [step["loss"] for step in self.steps[-2 * quarter : -quarter]], [step["loss"] for step in self.steps[-quarter:]]
         change, beyond_noise = _change(before, last)

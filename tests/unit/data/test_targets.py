@@ -75,7 +75,7 @@ def test_a_list_of_labels_is_recognised_and_null_is_missing(files: ModuleType, t
     assert {"labels is missing": 1} in [stage["reasons"] for stage in dataset.waterfall]
 
 
-@pytest.mark.parametrize(("written", "number"), [(3, 3.0), ("3.80", 3.8), (-0.5, -0.5)])
+@pytest.mark.parametrize(("written", "number"), [(3, 3.0), ("3.80", 3.8), (-0.5, -0.5), (-3.3e38, -3.3e38)])
 def test_numbers(files: ModuleType, tmp_path: Path, written: Any, number: float) -> None:
     row = files.reading(files.jsonl(tmp_path / "r.jsonl", [{"text": "one", "rating": written}]), Task.REGRESS).rows[0]
     assert row.value == number and float(row.answer) == number
@@ -88,7 +88,7 @@ def test_two_texts_to_compare(files: ModuleType, tmp_path: Path) -> None:
     assert found.rows[0].fields == {"sentence1": "A b.", "sentence2": "C d.", "genre": "x"}
 
 
-@pytest.mark.parametrize("value", ["high", "nan", float("inf"), True, [1]])
+@pytest.mark.parametrize("value", ["high", "nan", float("inf"), True, [1], 1e308, -3.5e38, "1e39"])
 def test_what_is_no_number_is_set_aside(files: ModuleType, tmp_path: Path, value: Any) -> None:
     rows = [{"text": f"t{n}", "value": n} for n in range(9)]
     path = tmp_path / "r.jsonl"

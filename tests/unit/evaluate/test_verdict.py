@@ -160,6 +160,16 @@ def test_a_floor_that_does_as_well_is_advised_and_decides_nothing(floor: float, 
     assert words is None or words in advice[0]
 
 
+def test_a_floor_whose_interval_alone_would_show_a_gain_is_told_with_its_p() -> None:
+    found = verdict(100, {"zero-shot": 0.2, "linear": 0.58, "tuned": 0.7}, seed=11, metrics=["macro_f1"])
+    against = next(one.against for one in found.systems if one.system.key == "linear")
+    assert against is not None and against.low > 0 and not against.is_gain
+    (advice,) = [note for note in found.notes if "TF-IDF" in note]
+    assert "not shown to beat" in advice and f"for the tuned, p = {against.p_value:.2g})" in advice
+    (plain,) = [note for note in verdict(400, {"zero-shot": 0.4, "linear": 0.69, "tuned": 0.7}).notes if "TF-IDF" in note]
+    assert "not shown to beat" in plain and "p = " not in plain
+
+
 def test_gates_bound_the_lower_end() -> None:
     shares = {"zero-shot": 0.5, "tuned": 0.7}
     open_gate = verdict(500, shares, gates=GatesConfig(gain=0.1)).gates[0]

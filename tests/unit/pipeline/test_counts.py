@@ -13,11 +13,17 @@ from tunesmith.chat.render import Renderer
 from tunesmith.core.errors import MachineError, RecipeError
 from tunesmith.core.progress import silent
 from tunesmith.core.rows import Message, Row
-from tunesmith.models.config import MethodConfig
+from tunesmith.models.config import BaseConfig, MethodConfig
 from tunesmith.models.load import count_parameters, load_base
 from tunesmith.models.methods import adapt
 from tunesmith.pipeline import training
-from tunesmith.pipeline.counts import adapted_sizes, learning_at_least, refuse_useless_rank, refuse_what_cant_fit
+from tunesmith.pipeline.counts import (
+    adapted_sizes,
+    learning_at_least,
+    refuse_useless_rank,
+    refuse_what_cant_be_adapted,
+    refuse_what_cant_fit,
+)
 from tunesmith.pipeline.material import Material
 from tunesmith.pipeline.training import TrainingRun
 from tunesmith.recipe import Recipe
@@ -113,6 +119,41 @@ def run_of(tiny_base: Path, folder: Path, **sections: Any) -> TrainingRun:
     base = load_base(recipe.base)
     material = Material(rows[:6], rows[6:], ("red", "blue"), "classify")
     return TrainingRun(folder, recipe, base, Renderer(base.tokenizer, max_tokens=64), material, silent)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"name": "bitfit"}, "trains biases, and this llama model has none"),
+        ({"name": "lora", "rank": 100_000}, "no matrix that lora adapts here has a rank above"),
+        ({"name": "dora", "targets": ["nonsense"]}, "name no layer of this model"),
+        ({"name": "layers", "top_layers": 99}, "is more than the 2 layers of this model"),
+        ({"name": "layers", "train_only": ["zzz*"]}, "matches no parameter of this model"),
+    ],
+)
+def test_a_method_that_does_not_fit_the_base_is_refused_on_shapes_as_it_would_be_in_the_run(
+    tiny_base: Path, tmp_path: Path, settings: dict[str, Any], said: str
+) -> None:
+    config = MethodConfig.model_validate(settings)
+    with pytest.raises(RecipeError, match=said) as early:
+        refuse_what_cant_be_adapted(load_base(BaseConfig(path=str(tiny_base))), config, None)
+    with pytest.raises(RecipeError) as late:
+        run_of(tiny_base, tmp_path, method=settings)
+    assert str(early.value) == str(late.value)
+
+
+@pytest.mark.parametrize("name", ["full", "lora", "rslora", "dora", "pissa", "ia3", "prompt", "prefix", "layers", "features"])
+def test_a_method_that_fits_is_tried_without_touching_base_or_random_state(tiny_base: Path, name: str) -> None:
+    base = load_base(BaseConfig(path=str(tiny_base), new_tokens=["<new>"] if name == "lora" else []))
+    before, state = {key: value.clone() for key, value in base.model.state_dict().items()}, torch.get_rng_state()
+    learnt = [p.requires_grad for p in base.model.parameters()]
+    needed: dict[str, dict[str, Any]] = {"layers": {"top_layers": 1}, "features": {"head": "class"}}
+    settings = needed.get(name, {})
+    refuse_what_cant_be_adapted(base, MethodConfig.model_validate({"name": name} | settings), 3)
+    after = base.model.state_dict()
+    assert before.keys() == after.keys() and all(torch.equal(before[key], after[key]) for key in before)
+    assert learnt == [p.requires_grad for p in base.model.parameters()]
+    assert torch.equal(state, torch.get_rng_state())
 
 
 @pytest.mark.usefixtures("never_built")

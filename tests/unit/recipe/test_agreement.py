@@ -102,7 +102,7 @@ def test_heads_by_default(task: str, head: str) -> None:
 
 
 def test_what_rows_turn_out_to_be_is_held_against_the_recipe() -> None:
-    with pytest.raises(RecipeError, match=r"rows.jsonl was taken for rows to generate"):
+    with pytest.raises(RecipeError, match=r"rows.jsonl was taken for rows to generate; set data.task to say otherwise.$"):
         check_agreement(recipe(objective={"name": "dpo"}), Task.GENERATE, judged=False)
     with pytest.raises(RecipeError, match="dpo compares two answers to one prompt, and these rows hold single ones: take kto"):
         check_agreement(recipe("prefer", objective={"name": "dpo"}), Task.PREFER, judged=True)

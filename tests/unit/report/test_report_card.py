@@ -128,6 +128,24 @@ def test_figures_and_words_of_training_where_there_are_any(fakes: ModuleType) ->
     assert "Training stopped because" in page.text
 
 
+def test_what_a_run_was_held_to_is_told(fakes: ModuleType) -> None:
+    report = fakes.gain()
+    absent = ("Objective", "Learning rate, at its peak", "Arithmetic", "was chosen by", "were computed once.")
+    assert [told for told in absent if told in Page(card(report)).text] == []
+    settings = {"objective": "class", "learning_rate": 6e-4, "precision": "bf16", "threads": 2, "share_prefixes": True}
+    report["training"] |= settings | {"chosen_by": "macro_f1", "chosen_step": 198}
+    told = Page(card(report)).text
+    for fact in ("Objective class", "Learning rate, at its peak 0.0006", "Arithmetic bf16, 2 threads"):
+        assert fact in told, fact
+    assert "Step 198 was chosen by macro F1 on the rows set aside to select by. Prompts that rows share were computed once." in told
+    report["training"] |= {"chosen_by": "loss", "share_prefixes": False, "threads": 1}
+    told = Page(card(report)).text
+    assert "Step 198 was chosen by validation loss. Each row was computed by itself." in told
+    assert "bf16, 1 thread" in told
+    report["training"]["validation"] = []
+    assert "was chosen by" not in Page(card(report)).text
+
+
 @pytest.mark.parametrize("step", [0, 132, 198, 242, 264])
 def test_the_legend_stands_clear_of_the_chosen_step(fakes: ModuleType, step: int) -> None:
     """Wherever the chosen step is, the legend lies above its line and above its words."""

@@ -59,6 +59,15 @@ def test_text_is_cut_into_windows_that_teach_every_token_once() -> None:
     assert learnt == list(ids[1:])
 
 
+@pytest.mark.parametrize(("weight_by", "heavy", "plain"), [("token", 3.0, 1.0), ("row", 1.5, 0.5)])
+def test_every_window_of_a_text_counts_as_its_row_does(weight_by: str, heavy: float, plain: float) -> None:
+    rows = [Rendered("heavy", (1, 2, 3, 4, 5), 0), Rendered("plain", (6, 7, 8), 0)]
+    windows = text_examples(rows, max_tokens=3, weight_by=weight_by, weights=[3.0, 1.0])
+    assert [window.row_id for window in windows] == ["heavy.0", "heavy.1", "plain.0"]
+    assert [window.sequence.weights for window in windows] == [(0, heavy, heavy), (0, heavy, heavy), (0, plain, plain)]
+    assert [window.weight for window in windows] == [3.0, 3.0, 1.0]
+
+
 def test_accumulation_divides_evenly() -> None:
     examples = feed_of(10).examples
     assert [len(batch.row_ids) for batch in lay_out(examples, TrainConfig(accumulate=3), layout="tree")] == [3, 4, 3]

@@ -145,6 +145,41 @@ def test_underfitting_is_said_at_the_end_only() -> None:
     assert SAID == []
 
 
+def test_of_a_run_of_few_steps_nothing_is_said_of_falling() -> None:
+    def said(steps: int) -> list[str]:
+        watch = Watch(total=steps)
+        for step in range(1, steps + 1):
+            watch.heard_step(taken(step, 3.0 * 0.9**step))
+        return watch.ending(stopped=False, kept_step=steps)
+
+    assert [said(steps) for steps in (1, 4, 7, 8, 19)] == [[]] * 5
+    assert "over the last 5 steps" in said(20)[0]
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_run_that_only_made_things_worse_says_so(stopped: bool) -> None:
+    watch = Watch(total=80)
+    for number, loss in enumerate((2.0, 2.4, 2.3, 2.5, 2.6)):
+        for step in range((number - 1) * 20 + 1, number * 20 + 1) if number else ():
+            watch.heard_step(taken(step, 2.0))
+        watch.heard_evaluation(number * 20, loss, stopped=stopped and number == 4)
+    assert watch.ending(stopped=stopped, kept_step=0) == [
+        "Validation loss was above that of step 0 (2.00) at each of 4 evaluations (lowest 2.30): training did not help, and the base itself "
+        "is kept, as it was at step 0. A lower learning rate may help."
+    ]
+    assert not any("did not help" in said for said in watch.ending(stopped=stopped, kept_step=40))  # kept by another measure
+    watch.validation[2] = (40, 1.99)
+    assert not any("did not help" in said for said in watch.ending(stopped=stopped, kept_step=40))
+
+
+def test_one_evaluation_that_is_worse_is_told_as_one() -> None:
+    watch = Watch(total=3, validation=[(0, 2.0), (3, 2.1)])
+    assert watch.ending(stopped=False, kept_step=0)[0].startswith(
+        "Validation loss was above that of step 0 (2.00) at the one evaluation (2.10)"
+    )
+    assert Watch(total=3, validation=[(0, 2.0)]).ending(stopped=False, kept_step=0) == []
+
+
 @pytest.mark.parametrize("name", ["plateau", "training noise alone"])
 def test_a_run_that_has_settled_is_not_told_to_go_on(name: str) -> None:
     assert [planted(*NOT_OVERFITTING[name], noise=0.01, seed=seed).ending(stopped=False, kept_step=1) for seed in range(20)].count([]) >= 19
