@@ -39,6 +39,8 @@ from tunesmith.data.source import find
 
 SLOW = 10
 """Seconds that one input may take."""
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""Where inputs are written: a disk would be most of the time."""
 _LONGEST = 2**16
 _CHUNK = 2_000
 _HURTS = [
@@ -321,7 +323,7 @@ def run_chunk(seed: int, count: int, keep: str) -> tuple[Counter[str], list[dict
     counts: Counter[str] = Counter()
     bugs: list[dict[str, Any]] = []
     signal.signal(signal.SIGALRM, _alarm)
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         for _ in range(count):
             name = chance.choices(names, weights)[0]
             data = made(name, whole, every, chance)
@@ -352,7 +354,7 @@ def _child(seed: int, count: int, keep: str, pipe: Any) -> None:
 
 def guarded(seed: int, count: int) -> tuple[Counter[str], list[dict[str, Any]]]:
     """A chunk in a process of its own: its death is a bug found, with the input it died of where a library in C was at work."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         keep = str(Path(folder) / "input")
         near, far = multiprocessing.Pipe(duplex=False)
         process = multiprocessing.get_context("fork").Process(target=_child, args=(seed, count, keep, far))

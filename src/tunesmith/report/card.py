@@ -34,7 +34,8 @@ Fractions run from 0 to 1. Intervals (`low`, `high`) are 95%. Times are seconds;
                   tokens_in_rows, tokens_computed (what packing saved is the difference), restarts. Losses: nats a token.
                   throughput {rows_per_second, row_tokens_per_second, computed_tokens_per_second, saved} (medians over steps),
                   mfu (operations counted a second over the device's peak), peak_mib (MiB at the peak of training),
-                  words [text] (how the losses went, in sentences; then `stopped` is not printed)
+                  words [text] (how the losses went, in sentences; then `stopped` is not printed),
+                  interpolated (how far from the base the kept weights are, 0 to 1; null where nobody asked)
     forgetting    outcome ("kept", "forgot", "unclear", "unchanged", "unmeasured"), sentence, notes [text],
                   rise {base, tuned (perplexities), relative {value, low, high} (tuned / base - 1), documents}; null where unmeasured,
                   probing {base, tuned {value, low, high} (shares right), against {difference, low, high}, questions}; null where none was
