@@ -1,6 +1,7 @@
 """Whether memory stays flat as files grow: JSON Lines of 10 MB, 1 GB and 10 GB read to their end, each in a process of its own.
 
-`read-memory`: peak of resident memory at 10 GB over that at 10 MB. Rows hold some 2,000 characters of their own, so that no line repeats.
+`read-memory`: peak of resident memory at 10 GB over that at 1 GB; the peaks themselves stand beside. At 10 MB it is lower by what the first
+20,000 records take, of which columns and task are told: there are fewer. Rows hold some 2,000 characters, and no line repeats.
 What a whole preparation holds beside (some eighty bytes a row, by design) is `prepare-memory`'s to measure.
 """
 
@@ -31,11 +32,11 @@ def memory() -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as place:
         runs = {name: _one(Path(place) / "rows.jsonl", size) for name, size in SIZES.items()}
-    ratio = runs["10 GB"]["peak_mib"] / runs["10 MB"]["peak_mib"]
+    ratio = runs["10 GB"]["peak_mib"] / runs["1 GB"]["peak_mib"]
     return {
         "case": "read-memory",
         "value": round(ratio, 3),
-        "unit": "peak memory at 10 GB over that at 10 MB",
+        "unit": "peak memory at 10 GB over that at 1 GB",
         "spread": [round(ratio, 3)] * 2,
         "repeats": 1,
         "to_reach": 1.1,
