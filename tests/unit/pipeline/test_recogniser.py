@@ -46,5 +46,5 @@ def test_it_finds_what_the_model_says(classifier: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="config.json"):
+    with pytest.raises(RecipeError, match=r"config\.json"):
         handed_to(recipe(tmp_path), Workspace(tmp_path))
