@@ -6,7 +6,6 @@ From then on its answers are the corrected ones: on test, and wherever the model
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from tunesmith.core.files import read_jsonl, write_json
 from tunesmith.core.progress import Listener
@@ -17,6 +16,7 @@ from tunesmith.evaluate.systems import Answers, own_prompt
 from tunesmith.evaluate.verdict import Gate
 from tunesmith.models.package import load_bundle
 from tunesmith.pipeline.evaluation import saved
+from tunesmith.pipeline.looks.look import Found
 from tunesmith.recipe import Recipe
 from tunesmith.score.calibration import Figures, figures
 from tunesmith.score.chances import chances_of
@@ -60,21 +60,19 @@ def corrected(path: Path, make: Callable[[], list[Prediction]], calibration: Cal
     return saved(path, lambda: applied(before, calibration))
 
 
-def piece(calibration: Calibration | None, answers: Path, groups: Mapping[str, str] | None) -> dict[str, Any] | None:
-    """The report's `calibration`: what was done on `calibrate`, and figures on test before and after."""
+def found_on_test(calibration: Calibration | None, answers: Path, groups: Mapping[str, str] | None, bound: float | None) -> Found | None:
+    """The report's `calibration`: what was done on `calibrate`, and figures on test before and after; None where nothing was calibrated.
+
+    `bound` is `gates.calibration_error`: the upper end of the error on test must not pass it.
+    """
     if calibration is None:
         return None
     after, before = (_figures(answers.with_name(name), groups) for name in (answers.name, "uncorrected.jsonl"))
-    test = None if after is None or before is None else {"before": before.to_json(), "after": after.to_json()}
-    return calibration.to_json() | {"test": test}
-
-
-def gate(calibration: dict[str, Any] | None, bound: float) -> Gate | None:
-    """`gates.calibration_error`: the upper end of the error on test must not pass it; None where nothing was calibrated."""
-    if calibration is None or calibration["test"] is None:
-        return None
-    value = calibration["test"]["after"]["ece_high"]
-    return Gate(name="calibration_error", bound=bound, value=value, holds=value <= bound)
+    if after is None or before is None:
+        return Found(piece=calibration.to_json() | {"test": None})
+    value = after.to_json()["ece_high"]
+    gates = () if bound is None else (Gate(name="calibration_error", bound=bound, value=value, holds=value <= bound),)
+    return Found(piece=calibration.to_json() | {"test": {"before": before.to_json(), "after": after.to_json()}}, gates=gates)
 
 
 def _figures(path: Path, groups: Mapping[str, str] | None) -> Figures | None:

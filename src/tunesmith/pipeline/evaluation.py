@@ -1,6 +1,6 @@
 """The evaluation stage: choose the base's best prompt on `select`, then score every system on test in one opening."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,14 +22,12 @@ from tunesmith.evaluate.measures import better, values
 from tunesmith.evaluate.neighbour import neighbour_answer, neighbour_labels, neighbour_value
 from tunesmith.evaluate.pairs import PairAnswerer, longer_answer
 from tunesmith.evaluate.prompts import LISTED, PLAIN, RANGED, PromptForm, one_of, prompt_forms
-from tunesmith.evaluate.slices import Slices, judge_slices
 from tunesmith.evaluate.systems import Answerer, Answers, own_prompt
 from tunesmith.evaluate.verdict import System
 from tunesmith.evaluate.word_tags import most_frequent_tags
 from tunesmith.models.heads import Headed
 from tunesmith.pipeline.decisions import device_here
 from tunesmith.recipe import Recipe
-from tunesmith.score.measures import measure
 from tunesmith.score.prediction import Prediction
 
 
@@ -258,13 +256,6 @@ def score_tuned(tuned: Answers, sides: Sides, listen: Listener) -> list[Predicti
     if isinstance(tuned, Answerer) and sides.task == "text":
         return tuned.read_texts(sides.test, work="score fine-tuned on test", listen=listen)
     return tuned.answer(sides.test, own_prompt, work="score fine-tuned on test", listen=listen)
-
-
-def slices_on(tuned: Sequence[Prediction], sides: Sides, recipe: Recipe, metric: str, groups: Mapping[str, str] | None) -> Slices | None:
-    """Where the tuned model is worse than elsewhere; None where nobody asks, or there are no answers to tell it by."""
-    if not recipe.evaluate.slices or sides.task in (Task.TEXT, Task.PREFER):
-        return None
-    return judge_slices(measure(metric), sides.test, tuned, resamples=recipe.evaluate.resamples, seed=recipe.seed, groups=groups)
 
 
 def _astray(one: Prediction) -> float:

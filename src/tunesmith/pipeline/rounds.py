@@ -13,12 +13,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from tunesmith.chat.labels import label_texts
 from tunesmith.chat.render import Renderer
 from tunesmith.core.errors import DataError, DivergedError, RecipeError, TunesmithError
-from tunesmith.core.files import make_folder, read_json, read_jsonl, write_json, write_text
+from tunesmith.core.files import make_folder, read_json, write_json, write_text
 from tunesmith.core.hashing import digest_folder
 from tunesmith.core.progress import Listener, Said, silent
 from tunesmith.core.rows import Row
@@ -26,23 +24,20 @@ from tunesmith.data.checks import labels_of
 from tunesmith.data.config import Task
 from tunesmith.data.dataset import Dataset
 from tunesmith.evaluate.calibration import Calibration
-from tunesmith.evaluate.forgetting import Forgetting
 from tunesmith.evaluate.measures import resolve
-from tunesmith.evaluate.memorisation import Memorisation
 from tunesmith.evaluate.systems import Answers
-from tunesmith.evaluate.verdict import judge
+from tunesmith.evaluate.verdict import Judgement, System, judge
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import ArtefactRecord, Edge, MetricRecord, Status, now
 from tunesmith.models.load import Base, lasting_path, load_base
 from tunesmith.models.package import Bundle, load_bundle, load_model, save_model
-from tunesmith.pipeline.calibrating import calibration_of, corrected, keep_with_model, piece
+from tunesmith.pipeline.calibrating import calibration_of, corrected, found_on_test, keep_with_model
 from tunesmith.pipeline.counts import refuse_what_cant_be_adapted
 from tunesmith.pipeline.data_report import data_report
 from tunesmith.pipeline.datasets import general_rows, groups_of, other_content, prepared_dataset, record_dataset
 from tunesmith.pipeline.decisions import cores_here, settled
-from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, slices_on, systems_of
-from tunesmith.pipeline.findings import Findings
-from tunesmith.pipeline.harm import Models, base_reading, found_forgetting, found_memorisation, material, without_language
+from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, systems_of
+from tunesmith.pipeline.looks import Found, Looking, Tuned, look_at_all, pieces, with_findings
 from tunesmith.pipeline.material import Material, class_weights
 from tunesmith.pipeline.preflight import CheckReport, preflight
 from tunesmith.pipeline.trackers import refuse_without_library
@@ -218,25 +213,42 @@ class Execution:
         baselines = self.baselines()
         self.tick()
         predictions = self.folder / "predictions" / "tuned.jsonl"
+        tuned = self.tuned(model_folder)
+        calibration = self.calibration(tuned.answerer)
+        keep_with_model(self.folder / "model", calibration)
+        answers = corrected(predictions, lambda: score_tuned(tuned.answerer, self.bench.judged, self.listen), calibration)
+        self.tick()
+        given = self.looking(tuned, answers, baselines)
+        believed = found_on_test(calibration, predictions, given.groups("test"), self.recipe.gates.calibration_error)
+        findings = {"calibration": believed, **look_at_all(given)}
+        return self.report(check, baselines, predictions, openings, findings)
+
+    def tuned(self, model_folder: Path) -> Tuned:
+        """The trained model, as whoever loads it from its folder has it."""
         model, tokenizer, bundle = load_model(model_folder)
         renderer = Renderer(
             tokenizer, max_tokens=bundle.max_tokens, label_texts=bundle.label_texts, new_tokens=bundle.base.get("new_tokens", ())
         )
-        tuned = answerer(model, renderer, self.bench.judged, self.recipe)
-        calibration = self.calibration(tuned)
-        keep_with_model(self.folder / "model", calibration)
-        answers = corrected(predictions, lambda: score_tuned(tuned, self.bench.judged, self.listen), calibration)
-        self.tick()
-        lost = self.forgetting(model, bundle.method, renderer)
-        self.tick()
-        groups = groups_of(self.bench.dataset, "test", self.recipe.data.split.by)
-        findings = Findings(
-            calibration=piece(calibration, predictions, groups),
-            forgetting=lost,
-            slices=slices_on(answers, self.bench.judged, self.recipe, self.bench.metrics[0], groups),
-            memorisation=self.memorisation(model, renderer, answers, baselines),
+        return Tuned(model, renderer, bundle, answerer(model, renderer, self.bench.judged, self.recipe))
+
+    def looking(self, tuned: Tuned, answers: list[Prediction], baselines: Path) -> Looking:
+        """What is looked at beside the score."""
+        bench = self.bench
+        return Looking(
+            recipe=self.recipe,
+            folder=self.folder,
+            dataset=bench.dataset,
+            sides=bench.judged,
+            metric=bench.metrics[0],
+            base=bench.base,
+            base_hash=bench.base_hash,
+            tuned=tuned,
+            answers=answers,
+            baselines=baselines,
+            replay=bench.replay[0],
+            stages=self.stages,
+            listen=self.listen,
         )
-        return self.report(check, baselines, predictions, openings, findings)
 
     def calibration(self, tuned: Answers) -> Calibration | None:
         """What corrects the tuned model's confidences, from rows that neither trained nor judge it."""
@@ -244,18 +256,6 @@ class Execution:
         groups = groups_of(bench.dataset, "calibrate", recipe.data.split.by)
         kept = self.folder / "predictions" / "calibrate.jsonl"
         return calibration_of(tuned, bench.sides["calibrate"], bench.dataset.task, recipe, kept, groups, self.listen)
-
-    def forgetting(self, model: nn.Module, method: str, renderer: Renderer) -> Forgetting | None:
-        """What the tuned model lost of what the base knew; None where the recipe doesn't ask."""
-        bench = self.bench
-        if not self.recipe.evaluate.forgetting.enabled:
-            return None
-        told = without_language(model, method)
-        general = None if told else material(self.recipe, [*bench.sides["train"], *bench.replay[0]])
-        if told or general is None:
-            return told
-        before = base_reading(self.stages, bench.base_hash, bench.base.model, renderer, general)
-        return found_forgetting(self.stages, self.recipe, model, general, before, renderer)
 
     def preflight(self) -> CheckReport:
         """Refuse a broken run before any training."""
@@ -343,38 +343,15 @@ class Execution:
         shutil.rmtree(self.folder / "baselines-unfinished", ignore_errors=True)
         return out
 
-    def memorisation(self, model: nn.Module, renderer: Renderer, answers: list[Prediction], baselines: Path) -> Memorisation | None:
-        """What the tuned model has by heart; None where the recipe doesn't ask."""
-        bench, recipe, by = self.bench, self.recipe, self.recipe.data.split.by
-        if recipe.evaluate.memorisation is None:
-            return None
-        groups = (
-            None if by is None else {key: name for side in bench.sides for key, name in (groups_of(bench.dataset, side, by) or {}).items()}
-        )
-        made: dict[str, Sequence[Prediction]] = {"tuned": answers}
-        zero_shot = baselines / "zero-shot.jsonl"
-        if zero_shot.exists():
-            made["base"] = [Prediction.from_json(value) for value in read_jsonl(zero_shot)]
-        models = Models(model, bench.base.model, renderer, bench.labels)
-        return found_memorisation(recipe, bench.judged, models, made, groups)
-
-    def report(self, check: CheckReport, baselines: Path, tuned: Path, openings: int, findings: Findings) -> dict[str, Any]:
+    def report(
+        self, check: CheckReport, baselines: Path, tuned: Path, openings: int, findings: Mapping[str, Found | None]
+    ) -> dict[str, Any]:
         """Judge, assemble the report, write the card, tell the ledger."""
         recipe, bench = self.recipe, self.bench
         few_shot = read_json(baselines / "few_shot.json")
         link_folder(baselines, self.folder / "baselines")
         systems = systems_of(baselines, tuned, few_shot)
-        groups = groups_of(bench.dataset, "test", recipe.data.split.by)
-        judgement = judge(
-            systems,
-            task=bench.dataset.task,
-            metrics=bench.metrics,
-            resamples=recipe.evaluate.resamples,
-            seed=recipe.seed,
-            gates=recipe.gates,
-            groups=groups,
-        )
-        judgement = findings.added_to(judgement, recipe.gates)
+        judgement = with_findings(self.judged(systems), findings)
         warnings = [*check.warnings]
         if openings >= OPENINGS_BEFORE_WARNING:
             warnings.append(
@@ -401,7 +378,7 @@ class Execution:
             },
             **judgement.to_json(),
             "few_shot": few_shot if few_shot["tried"] else None,
-            **findings.to_json(),
+            **pieces(findings),
             "data": data_report(bench.dataset) | {"truncated": check.facts["truncated"], "test_openings": openings},
             "training": read_json(self.folder / "training.json"),
             "errors": errors_to_read(systems[-1].predictions, bench.sides["test"], recipe.evaluate.errors_shown)
@@ -416,6 +393,19 @@ class Execution:
         write_card(report, self.folder)
         self._tell_ledger(report)
         return report
+
+    def judged(self, systems: Sequence[System]) -> Judgement:
+        """The verdict on the test rows."""
+        recipe, bench = self.recipe, self.bench
+        return judge(
+            systems,
+            task=bench.dataset.task,
+            metrics=bench.metrics,
+            resamples=recipe.evaluate.resamples,
+            seed=recipe.seed,
+            gates=recipe.gates,
+            groups=groups_of(bench.dataset, "test", recipe.data.split.by),
+        )
 
     def _tell_ledger(self, report: dict[str, Any]) -> None:
         hashes = report["hashes"]

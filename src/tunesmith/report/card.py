@@ -76,7 +76,8 @@ def card(report: Mapping[str, Any]) -> str:
     Raises:
         MachineError: the report's schema is unknown, or a field has another form than the module's docstring says.
     """
-    from tunesmith.report import figures, judged, lost, made, mistakes, sure
+    from tunesmith.report import figures, judged, made, mistakes
+    from tunesmith.report.sections import sections_of
 
     held = read_report(report)
     return page(
@@ -90,9 +91,7 @@ def card(report: Mapping[str, Any]) -> str:
         evidence=judged.evidence(held),
         few_shot=judged.few_shot(held),
         training=made.training(held),
-        lost=lost.lost(held),
-        sure=sure.sure(held),
-        slices=mistakes.slices(held),
+        sections=sections_of(held),
         data=made.data(held),
         run=made.run_facts(held),
         confusion=mistakes.confusion(held),

@@ -7,7 +7,7 @@ counts as unknown.
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -31,7 +31,7 @@ def _without_nulls(value: Any) -> Any:
     return {key: part for key, part in value.items() if part is not None} if isinstance(value, Mapping) else value
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
     """A frozen piece of a report; null for a field with a default means the default."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
@@ -42,7 +42,7 @@ class _Part(BaseModel):
         return _without_nulls(value)
 
 
-class Round(_Part):
+class Round(Part):
     id: str
     identity: str = ""
     status: str = ""
@@ -53,7 +53,7 @@ class Round(_Part):
     continued: int = 0
 
 
-class Estimate(_Part):
+class Estimate(Part):
     """A value with its 95% interval, in the metric's own unit."""
 
     value: Number = None
@@ -62,14 +62,14 @@ class Estimate(_Part):
     p_value: Number = None
 
 
-class Gate(_Part):
+class Gate(Part):
     name: str
     bound: Number = None
     value: Number = None
     holds: bool | None = None
 
 
-class Verdict(_Part):
+class Verdict(Part):
     outcome: str = ""
     sentence: str = ""
     metric: str = ""
@@ -79,7 +79,7 @@ class Verdict(_Part):
     gates: list[Gate] = []
 
 
-class Against(_Part):
+class Against(Part):
     """The tuned model minus a system, paired over the same rows."""
 
     difference: Number = None
@@ -89,7 +89,7 @@ class Against(_Part):
     test: str = ""
 
 
-class System(_Part):
+class System(Part):
     key: str
     name: str = ""
     kind: str = ""
@@ -106,20 +106,20 @@ class System(_Part):
         return self.name or self.key
 
 
-class Trial(_Part):
+class Trial(Part):
     k: int
     form: str = ""
     value: Number = None
 
 
-class FewShot(_Part):
+class FewShot(Part):
     k: Count = None
     form: str = ""
     tried: list[Trial] = []
     rows: Count = None
 
 
-class StageCount(_Part):
+class StageCount(Part):
     stage: str
     kept: int = 0
     changed: int = 0
@@ -127,7 +127,7 @@ class StageCount(_Part):
     reasons: dict[str, int] = {}
 
 
-class Data(_Part):
+class Data(Part):
     path: str = ""
     format: str = ""
     task: str = ""
@@ -139,7 +139,7 @@ class Data(_Part):
     test_openings: Count = None
 
 
-class Step(_Part):
+class Step(Part):
     step: int
     loss: Number = None
     learning_rate: Number = None
@@ -148,12 +148,12 @@ class Step(_Part):
     seconds: Number = None
 
 
-class Validation(_Part):
+class Validation(Part):
     step: int
     loss: Number = None
 
 
-class Throughput(_Part):
+class Throughput(Part):
     """Medians over steps; `saved`: share of the rows' tokens that were not computed."""
 
     rows_per_second: Number = None
@@ -162,7 +162,7 @@ class Throughput(_Part):
     saved: Number = None
 
 
-class Training(_Part):
+class Training(Part):
     method: str = ""
     objective: str = ""
     base: str = ""
@@ -186,7 +186,7 @@ class Training(_Part):
     words: list[str] = []
 
 
-class Confusion(_Part):
+class Confusion(Part):
     """counts[i][j]: how many rows of label i were answered with label j."""
 
     labels: list[str]
@@ -200,7 +200,7 @@ class Confusion(_Part):
         return self
 
 
-class Error(_Part):
+class Error(Part):
     row_id: str = ""
     prompt: str = ""
     reference: str = ""
@@ -208,7 +208,7 @@ class Error(_Part):
     confidence: Number = None
 
 
-class Rise(_Part):
+class Rise(Part):
     """Perplexity on general text: `relative` is tuned / base - 1."""
 
     base: Number = None
@@ -217,7 +217,7 @@ class Rise(_Part):
     documents: Count = None
 
 
-class Probing(_Part):
+class Probing(Part):
     """Shares of questions answered right."""
 
     base: Estimate = Estimate()
@@ -226,7 +226,7 @@ class Probing(_Part):
     questions: Count = None
 
 
-class Forgetting(_Part):
+class Forgetting(Part):
     outcome: str = ""
     sentence: str = ""
     notes: list[str] = []
@@ -234,7 +234,7 @@ class Forgetting(_Part):
     probing: Probing | None = None
 
 
-class Bin(_Part):
+class Bin(Part):
     """Rows of about the same confidence, and how many of their answers are right."""
 
     confidence: Number = None
@@ -244,7 +244,7 @@ class Bin(_Part):
     count: Count = None
 
 
-class Sureness(_Part):
+class Sureness(Part):
     """What confidences are worth on some rows."""
 
     accuracy: Number = None
@@ -258,25 +258,25 @@ class Sureness(_Part):
     diagram: list[Bin] = []
 
 
-class OnTest(_Part):
+class OnTest(Part):
     before: Sureness = Sureness()
     after: Sureness = Sureness()
 
 
-class Calibration(_Part):
+class Calibration(Part):
     rows: Count = None
     sentences: list[str] = []
     test: OnTest | None = None
 
 
-class SliceFigures(_Part):
+class SliceFigures(Part):
     rows: Count = None
     value: Estimate = Estimate()
     rest: Number = None
     difference: Estimate = Estimate()
 
 
-class Slice(_Part):
+class Slice(Part):
     """Test rows that have something in common, against the rest."""
 
     name: str = ""
@@ -285,20 +285,22 @@ class Slice(_Part):
     figures: SliceFigures = SliceFigures()
 
 
-class Slices(_Part):
+class Slices(Part):
     measure: str = ""
     sentence: str = ""
     slices: list[Slice] = []
 
 
-class Memorised(_Part):
+class Memorised(Part):
     alarm: bool = False
     sentences: list[str] = []
     notes: list[str] = []
 
 
-class Report(_Part):
-    """A whole report.json."""
+class Report(Part):
+    """A whole report.json; pieces that it does not know by name are read by `part_of`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
 
     schema_: int = Field(alias="schema")
     round: Round
@@ -349,12 +351,33 @@ def read_report(report: Mapping[str, Any]) -> Report:
     try:
         return Report.model_validate(report)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "report"
-        raise MachineError(
-            f"The report's field '{place}' is not as schema {SCHEMA} has it: {first['msg'].lower()}. "
-            "The form is told in tunesmith.report.card."
-        ) from error
+        raise _misshapen(error) from error
+
+
+P = TypeVar("P", bound=Part)
+
+
+def part_of(report: Report, name: str, shape: type[P]) -> P | None:
+    """A piece of the report in a form of the caller's; None where the report has none.
+
+    Raises:
+        MachineError: the piece has another form.
+    """
+    value = (report.model_extra or {}).get(name)
+    if value is None:
+        return None
+    try:
+        return shape.model_validate(value)
+    except ValidationError as error:
+        raise _misshapen(error, name) from error
+
+
+def _misshapen(error: ValidationError, within: str = "") -> MachineError:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(part for part in (within, *map(str, first["loc"])) if part) or "report"
+    return MachineError(
+        f"The report's field '{place}' is not as schema {SCHEMA} has it: {first['msg'].lower()}. The form is told in tunesmith.report.card."
+    )
 
 
 def finite(value: Any) -> Any:

@@ -343,4 +343,5 @@ def test_the_templates_are_in_the_wheel(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", build], cwd=tmp_path, capture_output=True, text=True, check=True)
     with zipfile.ZipFile(tmp_path / done.stdout.strip().splitlines()[-1]) as wheel:
         inside = {name for name in wheel.namelist() if name.startswith("tunesmith/report/templates/")}
-    assert {Path(name).name for name in inside} == {file.name for file in (root / "src/tunesmith/report/templates").iterdir()}
+    templates = root / "src/tunesmith/report/templates"
+    assert {Path(name).name for name in inside} == {file.name for file in templates.rglob("*.j2")}

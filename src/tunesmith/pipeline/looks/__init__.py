@@ -1,0 +1,41 @@
+"""What is known of a finished model beside its score: one file a look, gathered here in the order of the report.
+
+To add one, write a module with a function of a `Looking` that returns a `Found` or None, and name it below; its part of the
+report card is a section (`tunesmith.report.sections`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tunesmith.evaluate.verdict import Judgement
+from tunesmith.pipeline.looks.forgetting import look_at_forgetting
+from tunesmith.pipeline.looks.look import Found, Look, Looking, Tuned
+from tunesmith.pipeline.looks.memorisation import look_at_memorisation
+from tunesmith.pipeline.looks.slices import look_at_slices
+
+__all__ = ["LOOKS", "Found", "Looking", "Tuned", "look_at_all", "pieces", "with_findings"]
+
+LOOKS: dict[str, Look] = {
+    "forgetting": look_at_forgetting,
+    "memorisation": look_at_memorisation,
+    "slices": look_at_slices,
+}
+
+
+def look_at_all(given: Looking) -> dict[str, Found | None]:
+    """Every look's finding by its name; None where nobody looked."""
+    return {name: look(given) for name, look in LOOKS.items()}
+
+
+def pieces(findings: Mapping[str, Found | None]) -> dict[str, Any]:
+    """What report.json says of each, null where nobody looked."""
+    return {name: None if found is None else found.piece for name, found in findings.items()}
+
+
+def with_findings(judgement: Judgement, findings: Mapping[str, Found | None]) -> Judgement:
+    """The judgement with their gates, and a note of each that people must be told of."""
+    made = [found for found in findings.values() if found is not None]
+    gates = [gate for found in made for gate in found.gates]
+    alarms = [found.alarm for found in made if found.alarm is not None]
+    return replace(judgement, gates=(*judgement.gates, *gates), notes=(*judgement.notes, *alarms))
