@@ -132,14 +132,14 @@ def answers(
     done = 0
     for group in _groups(model, prompts, wanted, batch_tokens):
         for line in _answered(model, prompts, group, wanted, device):
-            found[line.prompt][line.sample] = _finished(model, prompts[line.prompt], line, wanted, device)
+            found[line.prompt][line.sample] = finished(model, prompts[line.prompt], line, wanted, device)
             done += 1
         advanced(done // wanted.sampling.samples)
     return [[one[sample] for sample in range(wanted.sampling.samples)] for one in found]
 
 
 @dataclass(slots=True)
-class _Line:
+class Line:
     """One answer in the making."""
 
     prompt: int
@@ -165,14 +165,14 @@ class _Line:
 
 def _answered(
     model: nn.Module, prompts: Sequence[Sequence[int]], group: list[tuple[int, int]], wanted: Wanted, device: torch.device
-) -> list[_Line]:
+) -> list[Line]:
     """Run a batch until each of its answers has ended."""
     distinct = list(dict.fromkeys(prompt for prompt, _ in group))
     lines = [
-        _Line(prompt, sample, wanted.sampling.stream(prompts[prompt], sample), wanted.rule.begin() if wanted.rule else None)
+        Line(prompt, sample, wanted.sampling.stream(prompts[prompt], sample), wanted.rule.begin() if wanted.rule else None)
         for prompt, sample in group
     ]
-    everyone, end_ids = lines, _ends(wanted)
+    everyone, end_ids = lines, ends_of(wanted)
     stops = Stops(wanted.tokenizer, wanted.stops) if wanted.stops else None
     if wanted.max_new_tokens < 1:
         return everyone
@@ -182,7 +182,7 @@ def _answered(
         underway.keep([place[prompt] for prompt, _ in group])
     while True:
         logits_RV = underway.logits_RV
-        tokens_R = choose(_allowed(logits_RV, lines), wanted.sampling, [line.stream for line in lines])
+        tokens_R = choose(allowed(logits_RV, lines), wanted.sampling, [line.stream for line in lines])
         logps_R = torch.log_softmax(logits_RV, dim=-1).gather(1, tokens_R[:, None])[:, 0].tolist() if wanted.logps else None
         tokens = tokens_R.tolist()
         for row, line in enumerate(lines):
@@ -198,15 +198,15 @@ def _answered(
         underway.step(tokens)
 
 
-def _ends(wanted: Wanted) -> frozenset[int]:
+def ends_of(wanted: Wanted) -> frozenset[int]:
     """Ids that end an answer; a stop string that is a control token is one, for text does not show it."""
     added = wanted.tokenizer.get_added_vocab() if wanted.stops else {}
     return frozenset((*wanted.end_ids, *(added[stop] for stop in wanted.stops if stop in added)))
 
 
-def _allowed(logits_RV: Tensor, lines: Sequence[_Line]) -> Tensor:
+def allowed(logits_RV: Tensor, lines: Sequence[Line]) -> Tensor:
     """Logits with -inf for every token that a row's constraint does not allow next."""
-    if lines[0].guide is None:
+    if all(line.guide is None for line in lines):
         return logits_RV
     masks = [line.guide.allowed() if line.guide is not None and line.ended is None else None for line in lines]
     width = logits_RV.shape[1]
@@ -215,7 +215,7 @@ def _allowed(logits_RV: Tensor, lines: Sequence[_Line]) -> Tensor:
     return logits_RV.masked_fill(~allowed_RV.to(logits_RV.device), -torch.inf)
 
 
-def _finished(model: nn.Module, prompt: Sequence[int], line: _Line, wanted: Wanted, device: torch.device) -> Generated:
+def finished(model: nn.Module, prompt: Sequence[int], line: Line, wanted: Wanted, device: torch.device) -> Generated:
     """The answer as it is handed out."""
     made, ended, logps = tuple(line.made), line.ended or "length", tuple(line.logps)
     if wanted.rule is not None and ended != "end":
@@ -243,7 +243,7 @@ def _groups(model: nn.Module, prompts: Sequence[Sequence[int]], wanted: Wanted, 
     length under prefix tuning, whose past can't be moved behind padding."""
     room, alike = virtual_tokens(model) + wanted.max_new_tokens, has_prefix(model)
     groups: list[list[tuple[int, int]]] = []
-    for family in _families(prompts):
+    for family in families(prompts):
         longest = 0
         for index in sorted(family, key=lambda index: (-len(prompts[index]), tuple(prompts[index]), index)):
             for sample in range(wanted.sampling.samples):
@@ -255,7 +255,7 @@ def _groups(model: nn.Module, prompts: Sequence[Sequence[int]], wanted: Wanted, 
     return groups
 
 
-def _families(prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+def families(prompts: Sequence[Sequence[int]]) -> list[list[int]]:
     """Prompts that share their first `FAMILY` tokens; the small families together, last."""
     by_start: dict[tuple[int, ...], list[int]] = {}
     for index, prompt in enumerate(prompts):

@@ -6,6 +6,9 @@ many as the longest row has of its own. So a row's places are neighbours always:
 key to key hold as they do for a row alone. A shorter row is fed again some tokens that are shared, in the place of
 padding.
 
+Rows under way may be joined by others: the ends come together, and who is shorter gets more padding. What earlier prompts
+began with can be taken up from `Prefixes` instead of being computed.
+
 A model whose layers keep a state instead of keys is run row by row, whole, at each step: right, and slow.
 
 Letters: R rows, T places, W tokens fed to each row, S shared tokens, V vocabulary, H heads, d width of a head.
@@ -17,8 +20,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache
 
+from tunesmith.infer.past import Prefixes, growing_cache, joined
 from tunesmith.models.forward import inner, project
 from tunesmith.models.products import widen
 from tunesmith.models.virtual import prefix_cache, virtual_states, virtual_tokens
@@ -30,8 +33,8 @@ class Underway:
 
     logits_RV: Tensor
 
-    def __init__(self, model: nn.Module, prompts: Sequence[Sequence[int]], device: torch.device) -> None:
-        """Run the prompts. None may be empty; under prefix tuning all must be of one length."""
+    def __init__(self, model: nn.Module, prompts: Sequence[Sequence[int]], device: torch.device, prefixes: Prefixes | None = None) -> None:
+        """Run the prompts. None may be empty; under prefix tuning all must be of one length, and `prefixes` are not looked at."""
         self.model, self.device = model, device
         language_model: Any = inner(model)
         widen(language_model)
@@ -41,7 +44,8 @@ class Underway:
         lead = () if self._virtual is None else range(-len(self._virtual), 0)  # virtual tokens count below 0
         rows = [(*lead, *prompt) for prompt in prompts]
         self._whole = rows if language_model._is_stateful else None
-        self._cache: Any = DynamicCache()  # full layers everywhere: a window's own would forget what a longer row still needs
+        self._cache: Any = growing_cache()
+        self._prefixes = prefixes
         if self._whole is None:
             self._start(rows)
         else:
@@ -54,8 +58,7 @@ class Underway:
         longest, shortest = max(map(len, rows)), min(map(len, rows))
         shared = min(shared_length(min(rows), max(rows)), shortest - 1)
         if shared:
-            places = torch.arange(ahead + shared, device=self.device)
-            self._run(torch.tensor([rows[0][:shared]], device=self.device), places[None, ahead:], torch.ones_like(places)[None])
+            self._run_shared(rows[0][:shared], ahead)
         padding_R = torch.tensor([longest - len(row) for row in rows], device=self.device)
         self._lay_out(padding_R)
         ids_RT = torch.zeros(len(rows), longest, dtype=torch.long)
@@ -66,6 +69,18 @@ class Underway:
         positions_RW = (places[ahead + shared :] - padding_R[:, None]).clamp(min=0)
         self._next_R = ahead + longest - padding_R
         self.logits_RV = self._run(ids_RT[:, shared:].to(self.device), positions_RW, self._real_RT)
+
+    def _run_shared(self, ids: tuple[int, ...], ahead: int) -> None:
+        """What all rows begin with, as one row, from where a kept prefix ends."""
+        kept = None if self._prefixes is None or ahead else self._prefixes.longest(ids)
+        known = 0 if kept is None else kept[1]
+        if kept is not None:
+            self._cache = kept[0].cache(known)
+        if known < len(ids):
+            places = torch.arange(ahead + len(ids), device=self.device)
+            self._run(torch.tensor([ids[known:]], device=self.device), places[None, ahead + known :], torch.ones_like(places)[None])
+        if self._prefixes is not None and not ahead:
+            self._prefixes.keep(ids, self._cache)
 
     def _lay_out(self, padding_R: Tensor) -> None:
         """The one row in the cache as the past of every row, behind its padding."""
@@ -106,6 +121,19 @@ class Underway:
         self.logits_RV = self._run(fed_R1, self._next_R[:, None], self._real_RT)
         self._next_R = self._next_R + 1
 
+    def join(self, other: "Underway") -> None:
+        """Let other rows of the same model go on with these, after them."""
+        self.logits_RV = torch.cat([self.logits_RV, other.logits_RV])
+        if self._whole is not None:
+            assert other._whole is not None
+            self._whole = [*self._whole, *other._whole]
+            return
+        shift = self._real_RT.shape[1] - other._real_RT.shape[1]
+        self._cache = joined(self._cache, other._cache, shift)
+        ours, theirs = (torch.nn.functional.pad(one._real_RT, (max(0, by), 0)) for one, by in ((self, -shift), (other, shift)))
+        self._real_RT = torch.cat([ours, theirs])
+        self._next_R = torch.cat([self._next_R, other._next_R])
+
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows, in this order; a row named twice goes on as two."""
         chosen = torch.tensor(list(rows), device=self.device)
@@ -113,5 +141,14 @@ class Underway:
         if self._whole is not None:
             self._whole = [self._whole[row] for row in rows]
             return
-        self._cache.batch_select_indices(chosen)
         self._real_RT, self._next_R = self._real_RT[chosen], self._next_R[chosen]
+        idle = int(self._real_RT.argmax(dim=1).min()) if len(rows) else 0  # places that are padding in every row that stays
+        self._real_RT = self._real_RT[:, idle:]
+        for layer in self._cache.layers:
+            if layer.get_seq_length() > 0:
+                layer.keys, layer.values = (part[chosen, :, idle:] for part in (layer.keys, layer.values))
+
+    @property
+    def places(self) -> int:
+        """Places that each row takes, padding included; under a state instead of keys, tokens of the longest."""
+        return max(map(len, self._whole)) if self._whole is not None else self._real_RT.shape[1]
