@@ -16,6 +16,7 @@ from tunesmith.core.errors import RecipeError
 from tunesmith.ledger import tables
 from tunesmith.ledger.ancestry import ancestors
 from tunesmith.ledger.exchange import fetch, find, plain, put
+from tunesmith.ledger.keys import Keys
 from tunesmith.ledger.records import (
     Ancestor,
     ArtefactRecord,
@@ -41,6 +42,8 @@ class Ledger:
         self._engine = engine
         self.where = shown(url)
         """Its address, as it may be printed."""
+        self.keys = Keys(self)
+        """Who may do what."""
 
     @classmethod
     def open(cls, url_or_path: str | Path) -> Self:
@@ -77,25 +80,25 @@ class Ledger:
 
     def record_dataset(self, dataset: DatasetRecord) -> DatasetRecord:
         """Keep a dataset. The same content again updates where it lies; parent and creation stay."""
-        with self._write() as connection:
+        with self.writing() as connection:
             put(connection, tables.datasets, [dataset], on=("id",), replacing=("path", "task", "counts"))
             return fetch(connection, DatasetRecord, tables.datasets, tables.datasets.c.id == dataset.id)[0]
 
     def dataset(self, id_or_prefix: str) -> DatasetRecord:
         """The dataset with this id, or the only one whose id begins so. RecipeError where there is none or several."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return find(connection, DatasetRecord, tables.datasets, id_or_prefix, "dataset")
 
     def datasets(self, limit: int | None = None) -> list[DatasetRecord]:
         """Datasets, newest first."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return fetch(connection, DatasetRecord, tables.datasets, newest_first=True, limit=limit)
 
     # Rounds
 
     def record_round(self, round: RoundRecord) -> RoundRecord:
         """Keep a round that begins; where its id is known already, return it as it stands. RecipeError: the id is another identity's."""
-        with self._write() as connection:
+        with self.writing() as connection:
             put(connection, tables.rounds, [round], on=("id",))
             kept = fetch(connection, RoundRecord, tables.rounds, tables.rounds.c.id == round.id)[0]
         if kept.identity != round.identity:
@@ -106,7 +109,7 @@ class Ledger:
         """Take up an unfinished round: running again, counted in `continued`, its error gone. RecipeError where it is done or unknown."""
         c = tables.rounds.c
         values = {"status": "running", "continued": c.continued + 1, "finished": None, "seconds": None, "error": None}
-        with self._write() as connection:
+        with self.writing() as connection:
             changed = connection.execute(update(tables.rounds).where(c.id == round_id, c.status != "done").values(values)).rowcount
             kept = self._exactly(connection, round_id)
         if not changed:
@@ -136,13 +139,13 @@ class Ledger:
 
     def round(self, id_or_prefix: str) -> RoundRecord:
         """The round with this id, or the only one whose id begins so. RecipeError, with the nearest id, where there is none or several."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return find(connection, RoundRecord, tables.rounds, id_or_prefix, "round")
 
     def rounds(self, limit: int | None = None, *, identity: str | None = None) -> list[RoundRecord]:
         """Rounds, newest first: all of them, or those of one recipe, data and base."""
         where = () if identity is None else (tables.rounds.c.identity == identity,)
-        with self._read() as connection:
+        with self.reading() as connection:
             return fetch(connection, RoundRecord, tables.rounds, *where, newest_first=True, limit=limit)
 
     # Stages
@@ -150,19 +153,19 @@ class Ledger:
     def record_stage(self, stage: StageRecord) -> StageRecord:
         """Keep a finished stage. The same key again (its output was lost, and it ran anew) replaces what was known."""
         columns = tuple(field.name for field in fields(StageRecord) if field.name != "key")
-        with self._write() as connection:
+        with self.writing() as connection:
             put(connection, tables.stages, [stage], on=("key",), replacing=columns)
             return fetch(connection, StageRecord, tables.stages, tables.stages.c.key == stage.key)[0]
 
     def reusable_stage(self, key: str) -> StageRecord | None:
         """The stage that ran with this key, or None. Whether its output is still whole is for whoever reads that to check."""
-        with self._read() as connection:
+        with self.reading() as connection:
             found = fetch(connection, StageRecord, tables.stages, tables.stages.c.key == key)
         return found[0] if found else None
 
     def stages(self, round_id: str) -> list[StageRecord]:
         """The stages a round ran itself, in order of their first recording."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return fetch(connection, StageRecord, tables.stages, tables.stages.c.round_id == round_id)
 
     # Artefacts and lineage
@@ -170,7 +173,7 @@ class Ledger:
     def record_artefact(self, artefact: ArtefactRecord) -> ArtefactRecord:
         """Keep that content lies at a path. The same again updates its kind and size; round and creation stay."""
         c = tables.artefacts.c
-        with self._write() as connection:
+        with self.writing() as connection:
             put(connection, tables.artefacts, [artefact], on=("content_hash", "path"), replacing=("kind", "bytes"))
             return fetch(connection, ArtefactRecord, tables.artefacts, c.content_hash == artefact.content_hash, c.path == artefact.path)[0]
 
@@ -178,34 +181,34 @@ class Ledger:
         """Artefacts that fit all that is named, in order of recording."""
         wanted = {"content_hash": content_hash, "round_id": round_id, "kind": kind}
         where = [tables.artefacts.c[name] == value for name, value in wanted.items() if value is not None]
-        with self._read() as connection:
+        with self.reading() as connection:
             return fetch(connection, ArtefactRecord, tables.artefacts, *where)
 
     def record_edges(self, edges: Iterable[Edge]) -> None:
         """Keep what was made from what. Content made from itself (a stage that changed nothing) says nothing and is left out."""
-        with self._write() as connection:
+        with self.writing() as connection:
             put(connection, tables.lineage, [edge for edge in edges if edge.child != edge.parent], on=("child", "parent", "relation"))
 
     def lineage(self, content_hash: str) -> list[Ancestor]:
         """All that content was made from, nearest first; each once, by its shortest way."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return ancestors(connection, content_hash)
 
     def parents(self, content_hash: str) -> list[Edge]:
         """What content was made from directly, in every relation."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return fetch(connection, Edge, tables.lineage, tables.lineage.c.child == content_hash)
 
     # Metrics
 
     def record_metrics(self, metrics: Iterable[MetricRecord]) -> None:
         """Keep figures, all of them or none; the same round, system, name and side again replaces the figure."""
-        with self._write() as connection:
+        with self.writing() as connection:
             put(connection, tables.metrics, list(metrics), on=("round_id", "system", "name", "side"), replacing=("value", "low", "high"))
 
     def metrics(self, round_id: str) -> list[MetricRecord]:
         """A round's figures, in order of their first recording."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return fetch(connection, MetricRecord, tables.metrics, tables.metrics.c.round_id == round_id)
 
     # Openings of test sets
@@ -213,7 +216,7 @@ class Ledger:
     def open_test_set(self, test_hash: str, round_id: str) -> int:
         """Count that a round looks at a test set; return how many rounds have, with this one. Resuming counts nothing new."""
         opening = TestOpening(test_set_hash=test_hash, round_id=round_id, created=now())
-        with self._write() as connection:
+        with self.writing() as connection:
             take_turn(connection, tables.test_openings.name)
             put(connection, tables.test_openings, [opening], on=("test_set_hash", "round_id"))
             counted = select(func.count()).select_from(tables.test_openings).where(tables.test_openings.c.test_set_hash == test_hash)
@@ -221,19 +224,21 @@ class Ledger:
 
     def test_openings(self, test_hash: str) -> list[TestOpening]:
         """Who has looked at a test set, first to last."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return fetch(connection, TestOpening, tables.test_openings, tables.test_openings.c.test_set_hash == test_hash)
 
-    def _read(self) -> AbstractContextManager[Connection]:
+    def reading(self) -> AbstractContextManager[Connection]:
+        """One transaction that only reads."""
         return transaction(self._engine, self.where, writes=False)
 
-    def _write(self) -> AbstractContextManager[Connection]:
+    def writing(self) -> AbstractContextManager[Connection]:
+        """One transaction that writes: all of it or nothing."""
         return transaction(self._engine, self.where, writes=True)
 
     def _change_round(self, round_id: str, values: dict[str, Any]) -> RoundRecord:
         """Change a round that is not done, and return it as it stands."""
         c = tables.rounds.c
-        with self._write() as connection:
+        with self.writing() as connection:
             connection.execute(update(tables.rounds).where(c.id == round_id, c.status != "done").values(values))
             return self._exactly(connection, round_id)
 

@@ -17,7 +17,7 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _check_time(name: str, value: str | None) -> None:
+def check_time(name: str, value: str | None) -> None:
     """RecipeError where a time is not ISO 8601 in UTC."""
     if value is None:
         return
@@ -50,7 +50,7 @@ class DatasetRecord:
     created: str = field(default_factory=now)
 
     def __post_init__(self) -> None:
-        _check_time("created", self.created)
+        check_time("created", self.created)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +77,8 @@ class RoundRecord:
 
     def __post_init__(self) -> None:
         check_status(self.status)
-        _check_time("created", self.created)
-        _check_time("finished", self.finished)
+        check_time("created", self.created)
+        check_time("finished", self.finished)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ class StageRecord:
     created: str = field(default_factory=now)
 
     def __post_init__(self) -> None:
-        _check_time("created", self.created)
+        check_time("created", self.created)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +113,7 @@ class ArtefactRecord:
     created: str = field(default_factory=now)
 
     def __post_init__(self) -> None:
-        _check_time("created", self.created)
+        check_time("created", self.created)
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,3 +135,20 @@ test_openings = Table(
     _created(),
     UniqueConstraint("test_set_hash", "round_id"),
 )
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", Words, nullable=False, unique=True),
+    Column("name", Words, nullable=False),
+    Column("hash", Words, nullable=False),
+    Column("tenant", Words, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("requests_per_minute", Integer),
+    Column("tokens_per_minute", Integer),
+    Column("policy", Words),
+    _created(),
+    Column("expires", Words),
+    Column("revoked", Words),
+)

@@ -75,7 +75,7 @@ def test_what_was_written_before_a_kill_is_there_and_whole(tmp_path: Path) -> No
         said = writer.communicate(timeout=30)[0]
         acknowledged = said.count("wrote")
         with Ledger.open(path) as ledger:
-            with ledger._read() as connection:
+            with ledger.reading() as connection:
                 assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
             kept = ledger.metrics(f"r-{attempt}")
         assert len(kept) % 2 == 0  # each pair whole or absent

@@ -36,7 +36,7 @@ A_ROUND = RoundRecord(id="r-1", identity="i", recipe={}, recipe_hash="h")
 
 
 def test_wal_fsync_and_foreign_keys_are_on(tmp_path: Path) -> None:
-    with Ledger.open(tmp_path / "l.db") as ledger, ledger._read() as connection:
+    with Ledger.open(tmp_path / "l.db") as ledger, ledger.reading() as connection:
         settings = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous", "foreign_keys")}
     assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
@@ -135,7 +135,7 @@ def test_a_ledger_made_read_only_while_open(tmp_path: Path) -> None:
     """As a file system remounted read-only: reading goes on, writing ends in a sentence."""
     with Ledger.open(tmp_path / "l.db") as ledger:
         ledger.record_round(A_ROUND)
-        with ledger._read() as connection:
+        with ledger.reading() as connection:
             connection.exec_driver_sql("PRAGMA query_only = ON")
         assert ledger.round("r-1").id == "r-1"
         with pytest.raises(MachineError, match="can't be written to"):

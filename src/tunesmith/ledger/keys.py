@@ -1,0 +1,162 @@
+"""API keys: who may do what. A key's secret is shown once and never kept; the ledger holds its SHA-256.
+
+A secret is `ts-ID-` and 256 random bits, so a fast hash is enough: there is nothing to guess. Looking one up goes by its ID, and what
+follows is compared in constant time, against something always, so that an unknown ID takes no shorter.
+"""
+
+import hmac
+import secrets
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Literal, Protocol, get_args
+
+from sqlalchemy import Connection, insert, select, update
+
+from tunesmith.core.errors import RecipeError, did_you_mean
+from tunesmith.ledger.records import check_time, now
+from tunesmith.ledger.tables import keys
+
+Scope = Literal["chat", "feedback", "train", "admin"]
+"""`chat`: models answer; `feedback`: say what answers are worth; `train`: files and fine-tuning jobs; `admin`: all of these, of all tenants,
+and what concerns the server."""
+_NOBODY = sha256(b"no key has this hash").hexdigest()
+
+
+class Writer(Protocol):
+    """What opens transactions."""
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """One that only reads."""
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """One that writes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRecord:
+    """A key without its secret."""
+
+    id: str
+    """8 hex digits; the second part of the secret."""
+    name: str
+    """For people."""
+    hash: str
+    """SHA-256 of the whole secret, 64 hex digits."""
+    tenant: str
+    """Whose files, jobs, answers and feedback it sees."""
+    scopes: tuple[str, ...]
+    requests_per_minute: int | None = None
+    """None: unlimited."""
+    tokens_per_minute: int | None = None
+    policy: str | None = None
+    """Name of the filters that its answers pass; None: the server's own."""
+    created: str = field(default_factory=now)
+    expires: str | None = None
+    revoked: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("created", "expires", "revoked"):
+            check_time(name, getattr(self, name))
+        for scope in self.scopes:
+            if scope not in get_args(Scope):
+                raise RecipeError(f"Scope '{scope}' is unknown.{did_you_mean(scope, get_args(Scope))}")
+        if not self.scopes:
+            raise RecipeError("A key without a scope may do nothing: name one or more of chat, feedback, train, admin.")
+        for name in ("requests_per_minute", "tokens_per_minute"):
+            limit = getattr(self, name)
+            if limit is not None and limit < 1:
+                raise RecipeError(f"{name} is {limit}, and must be 1 or more: leave it out for no limit.")
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the key has a scope."""
+        return scope in self.scopes or "admin" in self.scopes
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is neither revoked nor expired."""
+        return self.revoked is None and (self.expires is None or self.expires > now())
+
+
+def expiry(days: float | None) -> str | None:
+    """The moment so many days from now; RecipeError where it lies in the past or beyond what a calendar holds."""
+    if days is None:
+        return None
+    if not 0 < days <= 36_500:
+        raise RecipeError(f"A key can't expire in {days:g} days: give more than 0 and at most 36500.")
+    return (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Keys:
+    """The keys of a ledger."""
+
+    def __init__(self, store: Writer) -> None:
+        self._store = store
+
+    def create(
+        self, name: str, scopes: Sequence[str], *, tenant: str = "default", expires: str | None = None, **limits: int | str | None
+    ) -> tuple[KeyRecord, str]:
+        """Make a key; returns it with its secret, which can't be had again.
+
+        Args:
+            name: for people.
+            scopes: what it may do.
+            tenant: whose things it sees.
+            expires: when it ends; None: never.
+            limits: `requests_per_minute`, `tokens_per_minute`, `policy`.
+
+        Raises:
+            RecipeError: an unknown scope, no scope, a limit below 1, an empty name or tenant.
+        """
+        for what, text in (("name", name), ("tenant", tenant)):
+            if not text.strip():
+                raise RecipeError(f"A key's {what} is empty: give one, so that people know whose it is.")
+        identity = secrets.token_hex(4)
+        secret = f"ts-{identity}-{secrets.token_urlsafe(32)}"
+        record = KeyRecord(
+            id=identity, name=name, hash=_hash(secret), tenant=tenant, scopes=tuple(dict.fromkeys(scopes)), expires=expires,
+            **limits,  # type: ignore[arg-type]
+        )  # fmt: skip
+        with self._store.writing() as connection:
+            connection.execute(insert(keys).values(_values(record)))
+        return record, secret
+
+    def list(self) -> list[KeyRecord]:
+        """Every key, oldest first."""
+        with self._store.reading() as connection:
+            return [_record(row) for row in connection.execute(select(keys).order_by(keys.c.number)).mappings()]
+
+    def revoke(self, identity: str) -> KeyRecord:
+        """End a key now; one that was revoked before stays so. RecipeError where there is none."""
+        with self._store.writing() as connection:
+            connection.execute(update(keys).where(keys.c.id == identity, keys.c.revoked.is_(None)).values(revoked=now()))
+            found = connection.execute(select(keys).where(keys.c.id == identity)).mappings().first()
+            if found is None:
+                known = connection.execute(select(keys.c.id)).scalars().all()
+                raise RecipeError(f"There is no key '{identity}'.{did_you_mean(identity, known)}")
+            return _record(found)
+
+    def holder(self, secret: str) -> KeyRecord | None:
+        """The usable key with this secret; None where there is none."""
+        parts = secret.split("-", 2)
+        identity = parts[1] if len(parts) == 3 and parts[0] == "ts" else ""
+        with self._store.reading() as connection:
+            row = connection.execute(select(keys).where(keys.c.id == identity)).mappings().first()
+        found = None if row is None else _record(row)
+        right = hmac.compare_digest(_hash(secret), _NOBODY if found is None else found.hash)
+        return found if right and found is not None and found.usable else None
+
+
+def _hash(secret: str) -> str:
+    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _values(record: KeyRecord) -> dict[str, object]:
+    return {name: getattr(record, name) for name in KeyRecord.__slots__} | {"scopes": list(record.scopes)}
+
+
+def _record(row: "object") -> KeyRecord:
+    values = dict(row)  # type: ignore[call-overload]
+    return KeyRecord(**{name: values[name] for name in KeyRecord.__slots__} | {"scopes": tuple(values["scopes"])})
