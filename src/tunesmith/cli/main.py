@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import tunesmith
-from tunesmith.cli import looking, preflight, running, writing
+from tunesmith.cli import looking, preflight, running, serving, writing
 from tunesmith.cli.options import EXIT_CODES
 
 app = typer.Typer(
@@ -46,11 +46,13 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "show": looking.show,
     "compare": looking.compare,
     "list": looking.list_rounds,
+    "serve": serving.serve,
     "schema": writing.schema,
 }
 
 for name, command in _COMMANDS.items():
     app.command(name, epilog=EXIT_CODES)(command)
+app.add_typer(serving.keys)
 
 
 def entry() -> None:
