@@ -159,7 +159,7 @@ def test_errands_run_between_tokens(engine: Continuous) -> None:
 def test_kept_prefixes_stay_within_their_bound(model: Any) -> None:
     from tunesmith.infer.underway import Underway
 
-    one = Underway(model, [STEM + [1]], CPU, kept := Prefixes(10**9))
+    one = Underway(model, [[*STEM, 1]], CPU, kept := Prefixes(10**9))
     size = kept.bytes
     assert len(kept) == 1 and size == sum(2 * layer.keys[:, :, : len(STEM)].numel() * 8 for layer in one._cache.layers)
     small = Prefixes(int(2.5 * size))
