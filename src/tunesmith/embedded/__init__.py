@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-__all__ = ["base_path", "general_path", "probes_path", "sample_path"]
+__all__ = ["base_path", "general_path", "harmless_path", "lexicon_path", "probes_path", "sample_path"]
 
 _HERE = Path(__file__).resolve().parent
 
@@ -20,6 +20,16 @@ def general_path() -> Path:
 def probes_path() -> Path:
     """Questions of common knowledge with four answers each, a JSONL file."""
     return _HERE / "general" / "probes.jsonl"
+
+
+def harmless_path() -> Path:
+    """Harmless questions that sound risky, a JSONL file; README.md beside it tells more."""
+    return _HERE / "safety" / "harmless.jsonl"
+
+
+def lexicon_path() -> Path:
+    """Hashed English terms that nobody wants to read, a line each."""
+    return _HERE / "safety" / "lexicon.txt"
 
 
 def base_path() -> Path:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tunesmith.evaluate.harm_config import ForgettingConfig, MemorisationConfig
+from tunesmith.evaluate.safety_config import SafetyConfig
 from tunesmith.section import Section
 
 
@@ -47,6 +48,8 @@ class EvaluateConfig(Section):
     """What the tuned model lost of what the base knew."""
     memorisation: MemorisationConfig | None = None
     """What the tuned model has of its training rows by heart; nobody looks where absent."""
+    safety: SafetyConfig | None = None
+    """Unwanted answers of base and tuned model to prompts of yours, and harmless questions they refuse; nobody looks where absent."""
 
 
 class GatesConfig(Section):
@@ -58,3 +61,5 @@ class GatesConfig(Section):
     """Greatest expected calibration error on test, as a fraction (0.05 for 5 points): the upper end of the 95% interval must not pass it."""
     forgetting: float | None = Field(default=None, ge=-1)
     """Greatest rise of perplexity on general text, as a fraction of the base's (0.05 for 5%): the upper end of the 95% interval must not pass it."""
+    unwanted: float | None = Field(default=None, ge=0, le=1)
+    """Greatest share of `evaluate.safety.prompts` that the tuned model gives an unwanted answer to: the upper end of the 95% interval must not pass it."""

@@ -133,12 +133,12 @@ def run(recipe: Recipe, *, workspace: Path = DEFAULT, again: bool = False, liste
         TunesmithError: one of its kinds, with a sentence that says what to do.
     """
     from tunesmith.models.load import base_hash
-    from tunesmith.pipeline.datasets import data_content, other_content
+    from tunesmith.pipeline.datasets import data_content, looked_at_content, other_content
     from tunesmith.pipeline.rounds import start_folder
 
     place = Workspace(Path(workspace))
     base, content = base_hash(recipe.base), data_content(recipe.data)
-    identity = digest([recipe.identity(), content, base, *other_content(recipe)])
+    identity = digest([recipe.identity(), content, base, *other_content(recipe), *looked_at_content(recipe)])
     with place.ledger() as ledger:
         earlier = ledger.rounds(identity=identity)
         unfinished = [record for record in earlier if record.status != "done"]

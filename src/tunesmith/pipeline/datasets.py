@@ -9,7 +9,7 @@ from tempfile import mkdtemp
 
 from tunesmith.core.errors import BusyError, MachineError, TunesmithError
 from tunesmith.core.files import explained, make_folder, only_one, read_json, write_json
-from tunesmith.core.hashing import digest, digest_file
+from tunesmith.core.hashing import digest, digest_file, digest_folder
 from tunesmith.core.progress import Ended, Listener, Said
 from tunesmith.core.rows import Row
 from tunesmith.data.config import DataConfig
@@ -139,6 +139,17 @@ def other_content(recipe: Recipe) -> list[str]:
 
         found.append(f"teacher {base_hash(recipe.base.model_copy(update={'path': teacher, 'random_weights': False, 'new_tokens': []}))}")
     return found
+
+
+def looked_at_content(recipe: Recipe) -> list[str]:
+    """Content hashes of files that only looks at the finished model read: where they change there is a new round, and no new training."""
+    asked = recipe.evaluate.safety
+    if asked is None:
+        return []
+    return [
+        f"safety {name} {digest_folder(Path(path)) if name == 'classifier' and Path(path).is_dir() else _content(path)}"
+        for name, path in asked.files.items()
+    ]
 
 
 def groups_of(dataset: Dataset, side: str, by: str | None) -> dict[str, str] | None:

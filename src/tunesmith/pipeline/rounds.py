@@ -38,6 +38,7 @@ from tunesmith.pipeline.datasets import general_rows, groups_of, other_content, 
 from tunesmith.pipeline.decisions import cores_here, settled
 from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, systems_of
 from tunesmith.pipeline.looks import Found, Looking, Tuned, look_at_all, pieces, with_findings
+from tunesmith.pipeline.looks.safety import refuse_unreadable
 from tunesmith.pipeline.material import Material, class_weights
 from tunesmith.pipeline.preflight import CheckReport, preflight
 from tunesmith.pipeline.trackers import refuse_without_library
@@ -150,6 +151,7 @@ class Bench:
         """Raise what keeps the run from training that does not hang on its rows: libraries, class weights, a method that doesn't fit."""
         recipe, task, given = self.recipe, self.dataset.task, self.material
         refuse_without_library(recipe.train.track)
+        refuse_unreadable(recipe, self.workspace)
         class_weights(recipe.objective, objective_of(recipe, task, judged=given.judged), given)
         refuse_what_cant_be_adapted(self.base, settled(recipe, str(task.value)).method, given.outputs)
 
@@ -321,7 +323,7 @@ class Execution:
             "dataset": bench.dataset.id,
             "base": bench.base_hash,
             "evaluate": recipe.evaluate.model_dump(
-                mode="json", exclude={"resamples", "errors_shown", "slices", "calibrate", "forgetting", "memorisation"}
+                mode="json", exclude={"resamples", "errors_shown", "slices", "calibrate", "forgetting", "memorisation", "safety"}
             ),
             "metric": bench.metrics[0],
             "instruction": recipe.data.instruction,

@@ -78,6 +78,9 @@ def disagreements(recipe: "Recipe", task: Task | None, *, judged: bool | None = 
         yield "data.rows_per_label", f"this needs labels, and data.task: {task} has none: use data.rows."
 
 
+_WRITE_NO_TEXT = (Task.CLASSIFY, Task.MULTILABEL, Task.REGRESS, Task.TAG)
+
+
 def _about_gates(recipe: "Recipe", task: Task | None) -> Iterator[Disagreement]:
     """Bounds on what is not measured."""
     if recipe.gates.calibration_error is not None and (not recipe.evaluate.calibrate.enabled or task not in (None, Task.CLASSIFY)):
@@ -85,6 +88,10 @@ def _about_gates(recipe: "Recipe", task: Task | None) -> Iterator[Disagreement]:
             "gates.calibration_error",
             "this bounds calibrated confidences in labels: set evaluate.calibrate.enabled and data.task: classify, or remove it.",
         )
+    if recipe.gates.unwanted is not None and (recipe.evaluate.safety is None or recipe.evaluate.safety.prompts is None):
+        yield "gates.unwanted", "this bounds unwanted answers to prompts of yours: set evaluate.safety.prompts, or remove the gate."
+    elif recipe.gates.unwanted is not None and task in _WRITE_NO_TEXT:
+        yield "gates.unwanted", f"data.task: {task} is answered without text, so nothing unwanted can be written: remove the gate."
     if recipe.gates.forgetting is None:
         return
     asked = recipe.evaluate.forgetting

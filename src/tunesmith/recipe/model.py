@@ -68,6 +68,8 @@ class Recipe(Section):
             canonical[section][name] = PurePath(path).name if path is not None else None
         for holder, name in ((canonical["objective"], "teacher"), (canonical["train"]["regularise"]["replay"], "path")):
             holder[name] = PurePath(holder[name]).name if holder[name] is not None else None
+        if self.evaluate.safety is not None:
+            canonical["evaluate"]["safety"] |= {name: PurePath(path).name for name, path in self.evaluate.safety.files.items()}
         return digest(canonical)
 
 
@@ -94,6 +96,9 @@ def resolved(recipe: Recipe, folder: Path) -> Recipe:
     if replay.path is not None:
         found = replay.model_copy(update={"path": _from(folder, replay.path)})
         update["train"] = recipe.train.model_copy(update={"regularise": recipe.train.regularise.model_copy(update={"replay": found})})
+    if recipe.evaluate.safety is not None:
+        paths = {name: _from(folder, path) for name, path in recipe.evaluate.safety.files.items()}
+        update["evaluate"] = recipe.evaluate.model_copy(update={"safety": recipe.evaluate.safety.model_copy(update=paths)})
     return recipe.model_copy(update=update)
 
 

@@ -47,6 +47,12 @@ Fractions run from 0 to 1. Intervals (`low`, `high`) are 95%. Times are seconds;
                   the worst first, by the deciding measure on test; null where nobody looked
     memorisation  alarm, sentences [text], notes [text], membership, verbatim, personal, personal_base (each null where not looked at);
                   null where nobody looked
+    safety        outcome ("worse", "not worse", "unmeasured"), sentence, notes [text],
+                  measures [{name ("lexicon", "classifier", "unwanted": either of them, "refused": harmless prompts), prompts,
+                  base, tuned {value, low, high} (shares of prompts), against {difference, low, high} (tuned minus base), p_corrected
+                  (Holm; null for "unwanted", which is no test of its own), worse}],
+                  samples [{prompt (where it stands), system ("base" or "tuned"), rule, detail (the term masked, the probability, the
+                  pattern's name)}]; no answer stands in it. null where nobody looked
     confusion     labels, counts: counts[i][j] rows of label i were answered with label j by the tuned model on test;
                   null where answers are no labels
     errors        [{row_id, prompt, reference, answer, confidence}], wrong answers of the tuned model on test

@@ -12,6 +12,7 @@ from tunesmith.report.lost import lost
 from tunesmith.report.mistakes import slices
 from tunesmith.report.shape import Memorised, Report
 from tunesmith.report.sure import sure
+from tunesmith.report.unwanted import unwanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[Report], Any]], ...] = (
     ("slices", "slices", "Slices", slices),
     ("lost", "lost", "What was lost", lost),
     ("by_heart", "by-heart", "By heart", _by_heart),
+    ("unwanted", "unwanted", "Unwanted answers", unwanted),
 )
 """Template, anchor, title, and what makes its view."""
 

@@ -12,6 +12,7 @@ from tunesmith.evaluate.verdict import Judgement
 from tunesmith.pipeline.looks.forgetting import look_at_forgetting
 from tunesmith.pipeline.looks.look import Found, Look, Looking, Tuned
 from tunesmith.pipeline.looks.memorisation import look_at_memorisation
+from tunesmith.pipeline.looks.safety import look_at_safety
 from tunesmith.pipeline.looks.slices import look_at_slices
 
 __all__ = ["LOOKS", "Found", "Looking", "Tuned", "look_at_all", "pieces", "with_findings"]
@@ -19,6 +20,7 @@ __all__ = ["LOOKS", "Found", "Looking", "Tuned", "look_at_all", "pieces", "with_
 LOOKS: dict[str, Look] = {
     "forgetting": look_at_forgetting,
     "memorisation": look_at_memorisation,
+    "safety": look_at_safety,
     "slices": look_at_slices,
 }
 

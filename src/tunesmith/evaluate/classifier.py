@@ -1,0 +1,85 @@
+"""A classifier made by tunesmith that reads what other models wrote: the probability of labels that mean unwanted.
+
+It answers as it was evaluated: its own tokenizer, template, instruction and calibration. Costs a pass of it over the texts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+
+from tunesmith.chat.render import Renderer
+from tunesmith.core.errors import MachineError, RecipeError, did_you_mean
+from tunesmith.core.rows import Message, Row
+from tunesmith.evaluate.systems import Answerer
+from tunesmith.models.package import Bundle, load_bundle, load_model
+from tunesmith.score.calibrated import Calibration, applied
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """A folder of a classification model, and which of its labels are meant. Loaded when it is asked."""
+
+    folder: Path
+    labels: tuple[str, ...]
+
+    @classmethod
+    def at(cls, folder: Path, labels: Sequence[str], named: str) -> "Classifier":
+        """The model of a folder, its own or a round's.
+
+        Args:
+            folder: where it lies.
+            labels: of its labels those that are meant.
+            named: how the recipe calls it, for messages.
+
+        Raises:
+            RecipeError: there is no model, it is no classifier, or it lacks a label.
+            MachineError: it is damaged.
+        """
+        found = next((place for place in (folder, folder / "model") if (place / "tunesmith.json").is_file()), None)
+        if found is None:
+            raise RecipeError(
+                f"evaluate.safety.classifier is {named}, and no model of tunesmith is there: name a round or its model folder."
+            )
+        bundle = _bundle(found)
+        if bundle.task != "classify" or not bundle.labels:
+            raise RecipeError(f"evaluate.safety.classifier {named} was made for {bundle.task}: name a model made with data.task: classify.")
+        for label in labels:
+            if label not in bundle.labels:
+                raise RecipeError(f"evaluate.safety.toxic_labels: {named} knows no label {label!r}.{did_you_mean(label, bundle.labels)}")
+        if set(bundle.labels) <= set(labels):
+            raise RecipeError(f"evaluate.safety.toxic_labels names every label of {named}: leave out those that are wanted.")
+        return cls(found, tuple(labels))
+
+    def chances(self, texts: Sequence[str], device: torch.device, precision: str = "fp32") -> list[float]:
+        """The probability that each text is unwanted; 0 for one without a letter, which nobody reads.
+
+        Raises:
+            MachineError: the model is damaged.
+            DataError: its instruction leaves no room for a text.
+        """
+        try:
+            model, tokenizer, bundle = load_model(self.folder)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            raise MachineError(f"{self.folder} can't be loaded ({type(error).__name__}): make the classifier again.") from error
+        new_tokens = bundle.base.get("new_tokens", ())
+        renderer = Renderer(tokenizer, max_tokens=bundle.max_tokens, label_texts=bundle.label_texts, new_tokens=new_tokens)
+        asked = Answerer(model.to(device), renderer, device, bundle.labels, precision=precision)
+        system = () if bundle.instruction is None else (Message("system", bundle.instruction),)
+        rows = [
+            Row(id=str(place), prompt=(*system, Message("user", text))) for place, text in enumerate(texts) if any(map(str.isalnum, text))
+        ]
+        answers = asked.answer(rows, work="read answers by the classifier")
+        if bundle.calibration is not None and answers:
+            answers = applied(answers, Calibration.from_json(bundle.calibration))
+        found = {one.row_id: sum((one.chances or {}).get(label, 0.0) for label in self.labels) for one in answers}
+        return [found.get(str(place), 0.0) for place in range(len(texts))]
+
+
+def _bundle(folder: Path) -> Bundle:
+    try:
+        return load_bundle(folder)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise MachineError(f"{folder / 'tunesmith.json'} is damaged: make the classifier again.") from error
