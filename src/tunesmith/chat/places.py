@@ -30,8 +30,8 @@ class Placed:
     neutralised: int = 0
 
 
-def place(renderer: Renderer, row: Row) -> Placed:
-    """The row's prompt with the place of every token in the row's text.
+def place(renderer: Renderer, row: Row, *, room: int = 0) -> Placed:
+    """The row's prompt with the place of every token in the row's text; `room` as of `Renderer.prompt`.
 
     Raises:
         DataError: the row has no user message, or the template does not write its text as it stands.
@@ -40,7 +40,7 @@ def place(renderer: Renderer, row: Row) -> Placed:
     at = max((index for index, message in enumerate(row.prompt) if message.role == "user"), default=None)
     if at is None:
         raise DataError(f"Row {row.id} has no user message: its text can't be tagged. Drop the row.")
-    prompt, messages = renderer.fitted(row.prompt)
+    prompt, messages = renderer.fitted(row.prompt, room=room)
     text = renderer.text(messages, generation=True)
     start, shown = _found(renderer, messages, at, text, row.id)
     character_of = _original(shown, messages[at].content, row.text(), row.id)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tunesmith.evaluate.explain_config import ExplainConfig
 from tunesmith.evaluate.harm_config import ForgettingConfig, MemorisationConfig
 from tunesmith.evaluate.safety_config import SafetyConfig
 from tunesmith.section import Section
@@ -50,6 +51,8 @@ class EvaluateConfig(Section):
     """What the tuned model has of its training rows by heart; nobody looks where absent."""
     safety: SafetyConfig | None = None
     """Unwanted answers of base and tuned model to prompts of yours, and harmless questions they refuse; nobody looks where absent."""
+    explain: ExplainConfig = ExplainConfig()
+    """Why the tuned model answered so: the words that moved it, and the rows that taught it."""
 
 
 class GatesConfig(Section):

@@ -240,8 +240,11 @@ def project(model: nn.Module, hidden_PD: Tensor) -> Tensor:
     """Logits [P, V] in float32 or wider, with the scale or cap that some architectures put on them."""
     language_model: Any = inner(model)
     logits: Tensor = language_model.get_output_embeddings()(hidden_PD)
-    logits = logits.double() if logits.dtype == torch.float64 else logits.float()
-    config = language_model.config
+    return shaped(language_model.config, logits.double() if logits.dtype == torch.float64 else logits.float())
+
+
+def shaped(config: Any, logits: Tensor) -> Tensor:
+    """What the output layer gives, with the scale or cap of the architecture."""
     scale = getattr(config, "logit_scale", None)
     if scale:
         logits = logits * scale

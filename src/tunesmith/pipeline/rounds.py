@@ -23,6 +23,7 @@ from tunesmith.core.rows import Row
 from tunesmith.data.checks import labels_of
 from tunesmith.data.config import Task
 from tunesmith.data.dataset import Dataset
+from tunesmith.evaluate.attribution import require_captum
 from tunesmith.evaluate.calibration import Calibration
 from tunesmith.evaluate.measures import resolve
 from tunesmith.evaluate.systems import Answers
@@ -42,7 +43,7 @@ from tunesmith.pipeline.looks.safety import refuse_unreadable
 from tunesmith.pipeline.material import Material, class_weights
 from tunesmith.pipeline.preflight import CheckReport, preflight
 from tunesmith.pipeline.trackers import refuse_without_library
-from tunesmith.pipeline.training import TrainingRun, forget_checkpoints, training_report
+from tunesmith.pipeline.training import SNAPSHOTS, TrainingRun, forget_checkpoints, training_report
 from tunesmith.pipeline.workspace import Stages, Workspace, library_versions, link_folder
 from tunesmith.recipe import Recipe, check_agreement, dump_recipe, head_of, objective_of
 from tunesmith.report.card import write_card
@@ -51,6 +52,17 @@ from tunesmith.score.prediction import Prediction
 TRAIN_VERSION = 3
 BASELINES_VERSION = 5
 OPENINGS_BEFORE_WARNING = 10
+LOOKED_AT = (
+    "resamples",
+    "errors_shown",
+    "slices",
+    "calibrate",
+    "forgetting",
+    "memorisation",
+    "safety",
+    "explain",
+)
+"""Settings of `evaluate` that change nothing of what baselines answer."""
 
 
 @dataclass
@@ -152,6 +164,8 @@ class Bench:
         recipe, task, given = self.recipe, self.dataset.task, self.material
         refuse_without_library(recipe.train.track)
         refuse_unreadable(recipe, self.workspace)
+        if recipe.evaluate.explain.enabled:
+            require_captum()
         class_weights(recipe.objective, objective_of(recipe, task, judged=given.judged), given)
         refuse_what_cant_be_adapted(self.base, settled(recipe, str(task.value)).method, given.outputs)
 
@@ -223,7 +237,9 @@ class Execution:
         given = self.looking(tuned, answers, baselines)
         believed = found_on_test(calibration, predictions, given.groups("test"), self.recipe.gates.calibration_error)
         findings = {"calibration": believed, **look_at_all(given)}
-        return self.report(check, baselines, predictions, openings, findings)
+        report = self.report(check, baselines, predictions, openings, findings)
+        shutil.rmtree(self.folder / SNAPSHOTS, ignore_errors=True)  # what they tell is told; the cache has them still
+        return report
 
     def tuned(self, model_folder: Path) -> Tuned:
         """The trained model, as whoever loads it from its folder has it."""
@@ -282,6 +298,9 @@ class Execution:
             "again": self.again,
             "metric": bench.metrics[0],  # the checkpoint is chosen by it
         }
+        explain = recipe.evaluate.explain
+        if explain.enabled and explain.influence:
+            inputs["snapshots"] = explain.snapshots  # kept beside the model, which is the same without
 
         def make(out: Path) -> None:
             run_folder = make_folder(self.folder / "training")
@@ -291,6 +310,8 @@ class Execution:
             (out / "model").mkdir()
             save_model(out / "model", model, base.tokenizer, self.bundle(run.decisions.method))
             write_json(out / "training.json", training_report(run))
+            if (run_folder / SNAPSHOTS).is_dir():
+                shutil.copytree(run_folder / SNAPSHOTS, out / SNAPSHOTS)
 
         out = self.stages.folder("train", TRAIN_VERSION, inputs, make)
         link_folder(out / "model", self.folder / "model")
@@ -298,6 +319,8 @@ class Execution:
         write_json(self.folder / "model" / "tunesmith.json", asdict(self.bundle(method)))  # this round's own, whoever trained it
         forget_checkpoints(self.folder / "training")  # each is three times the model; the model is what was wanted of them
         write_json(self.folder / "training.json", read_json(out / "training.json"))
+        if (out / SNAPSHOTS).is_dir():
+            link_folder(out / SNAPSHOTS, self.folder / SNAPSHOTS)
         return self.folder / "model"
 
     def bundle(self, method: str) -> Bundle:
@@ -322,9 +345,7 @@ class Execution:
         inputs = {
             "dataset": bench.dataset.id,
             "base": bench.base_hash,
-            "evaluate": recipe.evaluate.model_dump(
-                mode="json", exclude={"resamples", "errors_shown", "slices", "calibrate", "forgetting", "memorisation", "safety"}
-            ),
+            "evaluate": recipe.evaluate.model_dump(mode="json", exclude=set(LOOKED_AT)),
             "metric": bench.metrics[0],
             "instruction": recipe.data.instruction,
             "label_words": recipe.data.label_words,

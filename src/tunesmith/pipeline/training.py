@@ -38,11 +38,13 @@ from tunesmith.train.objectives import objective
 from tunesmith.train.optimizers import build_optimizers
 from tunesmith.train.regularisers.interpolation import interpolated
 from tunesmith.train.schedules import schedule_of
+from tunesmith.train.snapshots import keep_snapshot
 from tunesmith.train.state import TrainState
 from tunesmith.train.watch import Watch
 
 MOST_RESTARTS = 2
 CHECKPOINTS = ("latest", "anchor", "best")
+SNAPSHOTS = "snapshots"
 DECIDED_LATER = frozenset({"compiled", "peak_flops", "reasons"})
 """What decisions.json did not hold from the first version on."""
 _STEP = TypeAdapter(StepReport)
@@ -264,6 +266,9 @@ class TrainingRun:
             if isinstance(report, EvaluationReport):
                 if report.best:  # before the anchor: a run killed between the two evaluates again, and saves both
                     save_checkpoint(self.state, self.folder / "best")
+                explain = self.recipe.evaluate.explain
+                if explain.enabled and explain.influence:
+                    keep_snapshot(self.state, self.folder / SNAPSHOTS, explain.snapshots)
                 save_checkpoint(self.state, self.folder / "anchor")
                 begins = self.watch.heard_evaluation(
                     report.step,
@@ -399,7 +404,7 @@ def _position(folder: Path) -> tuple[int, int, int]:
 
 def forget_checkpoints(folder: Path) -> None:
     """Remove a finished run's checkpoints; its decisions and its log of steps stay."""
-    for name in CHECKPOINTS:
+    for name in (*CHECKPOINTS, SNAPSHOTS):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 

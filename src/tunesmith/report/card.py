@@ -53,6 +53,11 @@ Fractions run from 0 to 1. Intervals (`low`, `high`) are 95%. Times are seconds;
                   (Holm; null for "unwanted", which is no test of its own), worse}],
                   samples [{prompt (where it stands), system ("base" or "tuned"), rule, detail (the term masked, the probability, the
                   pattern's name)}]; no answer stands in it. null where nobody looked
+    explained     sentences [text], tolerance, checkpoints [step], rows [{row_id, right, reference, answer, confidence, figure (what is
+                  explained), words [[text, value]] (they join to the row's text; null for what no token stands for), blank, whole (the
+                  figure with the text blanked, and as it is), missed (share of their difference that the words miss), steps, fails (why
+                  the words are not to be believed), nearest, toward, against [{row_id, answer, text, value, duplicate}] (value: cosine;
+                  of the other two, share of the strongest push)}], suspects [the same] (by self-influence); null where nobody asked
     confusion     labels, counts: counts[i][j] rows of label i were answered with label j by the tuned model on test;
                   null where answers are no labels
     errors        [{row_id, prompt, reference, answer, confidence}], wrong answers of the tuned model on test

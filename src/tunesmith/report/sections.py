@@ -13,6 +13,7 @@ from tunesmith.report.mistakes import slices
 from tunesmith.report.shape import Memorised, Report
 from tunesmith.report.sure import sure
 from tunesmith.report.unwanted import unwanted
+from tunesmith.report.why import why
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[Report], Any]], ...] = (
     ("lost", "lost", "What was lost", lost),
     ("by_heart", "by-heart", "By heart", _by_heart),
     ("unwanted", "unwanted", "Unwanted answers", unwanted),
+    ("why", "why", "Why", why),
 )
 """Template, anchor, title, and what makes its view."""
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from tunesmith.evaluate.verdict import Judgement
+from tunesmith.pipeline.looks.explaining import look_at_reasons
 from tunesmith.pipeline.looks.forgetting import look_at_forgetting
 from tunesmith.pipeline.looks.look import Found, Look, Looking, Tuned
 from tunesmith.pipeline.looks.memorisation import look_at_memorisation
@@ -22,6 +23,7 @@ LOOKS: dict[str, Look] = {
     "memorisation": look_at_memorisation,
     "safety": look_at_safety,
     "slices": look_at_slices,
+    "explained": look_at_reasons,
 }
 
 
