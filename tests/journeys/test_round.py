@@ -59,6 +59,7 @@ def test_the_report_is_complete_and_lies_in_the_rounds_folder(home: Path, report
     (folder,) = (home / "work" / "rounds").iterdir()
     assert read_json(folder / "report.json") == report
     pieces = "schema round verdict systems few_shot data training confusion errors recipe environment hashes seeds warnings calibration forgetting slices memorisation"
+    pieces += " over_seeds learning_curve"
     assert set(pieces.split()) == set(report)
     card = (folder / "report.html").read_text()
     assert report["verdict"]["sentence"].split(":")[0] in card and report["round"]["id"] in card

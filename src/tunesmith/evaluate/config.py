@@ -1,8 +1,8 @@
 """The `evaluate` and `gates` sections of a recipe."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tunesmith.evaluate.explain_config import ExplainConfig
 from tunesmith.evaluate.harm_config import ForgettingConfig, MemorisationConfig
@@ -21,6 +21,21 @@ class CalibrateConfig(Section):
     """Share of given answers that may be wrong: the least confidence that keeps it, at 95% certainty, is looked for. null: none is."""
     folds: int = Field(default=5, ge=2, le=20)
     """Parts of the rows, each judged by what the others were fitted to."""
+
+
+class LearningCurveConfig(Section):
+    """Twins of the round, trained on parts of its rows and measured beside it: whether more rows of the same kind would help, and how many."""
+
+    enabled: bool = False
+    """true trains a twin on each of `shares`, for as many epochs as the round, so that it takes their sum more of its time (0.85 by default)."""
+    shares: list[Annotated[float, Field(gt=0, lt=1)]] = Field(default=[0.1, 0.25, 0.5], min_length=2, max_length=20)
+    """Parts of the training rows, each within the next, in proportion to the labels and whole by `split.by`; the round's own model stands for all."""
+
+    @model_validator(mode="after")
+    def _shares_differ(self) -> Self:
+        if len(set(self.shares)) < len(self.shares):
+            raise ValueError(f"shares {self.shares} names a part twice: name each once")
+        return self
 
 
 class EvaluateConfig(Section):
@@ -53,6 +68,10 @@ class EvaluateConfig(Section):
     """Unwanted answers of base and tuned model to prompts of yours, and harmless questions they refuse; nobody looks where absent."""
     explain: ExplainConfig = ExplainConfig()
     """Why the tuned model answered so: the words that moved it, and the rows that taught it."""
+    learning_curve: LearningCurveConfig = LearningCurveConfig()
+    """What fewer rows would have given, and more would give."""
+    seeds: int = Field(default=1, ge=1, le=100)
+    """Seeds of training that are measured: each but the recipe's own costs a training more, on the same rows. The verdict stays the round's own model's."""
 
 
 class GatesConfig(Section):

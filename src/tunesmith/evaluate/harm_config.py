@@ -1,7 +1,4 @@
-"""The `evaluate.forgetting` and `evaluate.memorisation` sections of a recipe: what fine-tuning may have broken, and how it is looked for.
-
-`CanariesConfig` is no part of a recipe yet: it is for `evaluate.canaries`, which wants a twin of the round.
-"""
+"""The `evaluate.forgetting` and `evaluate.memorisation` sections of a recipe: what fine-tuning may have broken, and how it is looked for."""
 
 from typing import Annotated, Self
 
@@ -65,3 +62,5 @@ class MemorisationConfig(Section):
     """Tell training rows from others by the model's loss on them, and by its loss less the base's."""
     personal: bool = True
     """Count personal data in generated answers that do not stand in their prompts, by kind; the values are never kept."""
+    canaries: CanariesConfig | None = None
+    """Plant made-up secrets among the training rows of a twin of the round, and see how well it learns them by heart: one more training. Nobody does where absent."""

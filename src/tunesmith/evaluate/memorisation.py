@@ -151,25 +151,38 @@ class Memorisation:
     notes: tuple[str, ...] = ()
 
     @property
-    def alarm(self) -> bool:
-        """Whether something was learned by heart: rows repeated word for word, personal data given out, canaries exposed.
+    def alarms(self) -> tuple[str, ...]:
+        """What was learned by heart, in sentences: rows repeated word for word, personal data given out, canaries exposed.
 
         Membership alone raises none: nearly every model that was trained for long gives its rows away by their loss.
         """
-        repeats = self.verbatim is not None and self.verbatim.found
-        gives_out = self.personal is not None and bool(self.personal.learned)
-        return repeats or gives_out or (self.canaries is not None and self.canaries.learned_from is not None)
+        return tuple(sentence for alarming, sentence in self._told() if alarming)
+
+    @property
+    def alarm(self) -> bool:
+        """Whether something was learned by heart."""
+        return bool(self.alarms)
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """For people, the gravest first."""
-        told = [] if self.verbatim is None else [self.verbatim.sentence]
-        told += [] if self.personal is None else [personal_sentence(self.personal, self.personal_base)]
-        told += [] if self.canaries is None else [self.canaries.sentence]
-        return (*told, *(() if self.membership is None else (self.membership.sentence,)))
+        told = self._told()
+        calm = [sentence for alarming, sentence in told if not alarming]
+        return (*self.alarms, *calm, *(() if self.membership is None else (self.membership.sentence,)))
+
+    def _told(self) -> list[tuple[bool, str]]:
+        """Each thing looked at but membership: whether it alarms, and its sentence."""
+        found: list[tuple[bool, str]] = []
+        if self.verbatim is not None:
+            found.append((self.verbatim.found, self.verbatim.sentence))
+        if self.personal is not None:
+            found.append((bool(self.personal.learned), personal_sentence(self.personal, self.personal_base)))
+        if self.canaries is not None:
+            found.append((self.canaries.learned_from is not None, self.canaries.sentence))
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """The report's `memorisation`."""
         parts = ("membership", "verbatim", "personal", "personal_base", "canaries")
         held = {name: None if getattr(self, name) is None else getattr(self, name).to_json() for name in parts}
-        return held | {"alarm": self.alarm, "sentences": list(self.sentences), "notes": list(self.notes)}
+        return held | {"alarm": self.alarm, "alarms": len(self.alarms), "sentences": list(self.sentences), "notes": list(self.notes)}

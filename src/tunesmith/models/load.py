@@ -13,7 +13,7 @@ from transformers import AddedToken, AutoConfig, AutoModelForCausalLM, AutoToken
 from transformers.utils import logging
 
 from tunesmith.core.errors import MachineError, RecipeError
-from tunesmith.core.files import home_path
+from tunesmith.core.files import home_path, read_json
 from tunesmith.core.hashing import digest, digest_folder
 from tunesmith.embedded import base_path
 from tunesmith.models.config import BaseConfig
@@ -44,12 +44,13 @@ class Base:
 
 
 def resolve_base(config: BaseConfig) -> str:
-    """The folder or hub id a `base.path` stands for. Raises RecipeError for a local path that is not there, or holds no model."""
+    """The folder or hub id a `base.path` stands for. Raises RecipeError for a local path that is not there, or holds no model or a twin."""
     if config.path == "embedded":
         return str(base_path())
     looks_local = config.path.startswith((".", "/", "~")) or config.path.count("/") > 1
     folder = home_path(config.path)
     if folder.is_dir():
+        _refuse_twin(config.path, folder)
         _refuse_without_config(config.path, folder)
         return str(folder)
     if folder.exists() or looks_local:
@@ -57,6 +58,21 @@ def resolve_base(config: BaseConfig) -> str:
             f"base.path {config.path!r} is not a folder with a model: give a folder with config.json and *.safetensors, or a hub id."
         )
     return config.path
+
+
+def refusal_of_twin(path: str, kind: str) -> str:
+    """Why a twin of a round is not taken for a model."""
+    return (
+        f"{path!r} holds a twin of a round ({kind}), which was trained to be measured and for nothing else: "
+        "take the round's own model, or run a round for one of its own."
+    )
+
+
+def _refuse_twin(path: str, folder: Path) -> None:
+    mark = folder / "tunesmith.json"
+    held = read_json(mark) if mark.is_file() else None
+    if isinstance(held, dict) and held.get("twin") is not None:
+        raise RecipeError(f"base.path {refusal_of_twin(path, str(held['twin']))}")
 
 
 def _refuse_without_config(path: str, folder: Path) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 from torch import nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from tunesmith.core.errors import MachineError
+from tunesmith.core.errors import MachineError, RecipeError
 from tunesmith.core.files import read_json, write_json
 from tunesmith.models.config import BaseConfig
 from tunesmith.models.heads import Headed, load_head, save_head
+from tunesmith.models.load import refusal_of_twin
 from tunesmith.models.methods import method
 
 SCHEMA = 1
@@ -40,6 +41,8 @@ class Bundle:
     """What corrects its confidences (`score.calibrated`), as JSON; None where they are as the model gives them."""
     head: bool = False
     """Whether a task head answers; what kind it is stands in its own file."""
+    twin: str | None = None
+    """Of a twin of a round, what it is a twin in: other rows, another seed. Measured only; `load_bundle` refuses it to all else."""
     schema: int = SCHEMA
 
 
@@ -53,19 +56,30 @@ def save_model(folder: Path, model: nn.Module, tokenizer: PreTrainedTokenizerBas
     write_json(folder / "tunesmith.json", asdict(bundle))
 
 
-def load_bundle(folder: Path) -> Bundle:
-    """What stands in `tunesmith.json`. Raises MachineError where it is missing, damaged or of another schema."""
+def load_bundle(folder: Path, *, twins: bool = False) -> Bundle:
+    """What stands in `tunesmith.json`.
+
+    Args:
+        folder: of the model.
+        twins: whether a round's twin will do: for who measures it, and nobody else.
+
+    Raises:
+        MachineError: it is missing, damaged or of another schema.
+        RecipeError: it is a twin's.
+    """
     values = read_json(folder / "tunesmith.json")
     if not isinstance(values, dict) or values.get("schema") != SCHEMA:
         raise MachineError(f"{folder} was not written by this version of tunesmith (schema {SCHEMA}): make the model again.")
+    if values.get("twin") is not None and not twins:
+        raise RecipeError(refusal_of_twin(str(folder), values["twin"]))
     if values["labels"] is not None:
         values["labels"] = tuple(values["labels"])
     return Bundle(**values)
 
 
-def load_model(folder: Path) -> tuple[nn.Module, PreTrainedTokenizerBase, Bundle]:
-    """Load a saved model in evaluation mode, ready to answer as it was evaluated."""
-    bundle = load_bundle(folder)
+def load_model(folder: Path, *, twins: bool = False) -> tuple[nn.Module, PreTrainedTokenizerBase, Bundle]:
+    """Load a saved model in evaluation mode, ready to answer as it was evaluated. Takes and raises what `load_bundle` does."""
+    bundle = load_bundle(folder, twins=twins)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     trunk = method(bundle.method).load(folder, BaseConfig(**bundle.base), bundle.base_seed)
     model = Headed(trunk, load_head(folder)) if bundle.head else trunk

@@ -31,7 +31,7 @@ from tunesmith.evaluate.verdict import Judgement, System, judge
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import ArtefactRecord, Edge, MetricRecord, Status, now
 from tunesmith.models.load import Base, lasting_path, load_base
-from tunesmith.models.package import Bundle, load_bundle, load_model, save_model
+from tunesmith.models.package import Bundle, load_bundle
 from tunesmith.pipeline.calibrating import calibration_of, corrected, found_on_test, keep_with_model
 from tunesmith.pipeline.counts import refuse_what_cant_be_adapted
 from tunesmith.pipeline.data_report import data_report
@@ -39,11 +39,14 @@ from tunesmith.pipeline.datasets import general_rows, groups_of, other_content, 
 from tunesmith.pipeline.decisions import cores_here, settled
 from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, systems_of
 from tunesmith.pipeline.looks import Found, Looking, Tuned, look_at_all, pieces, with_findings
+from tunesmith.pipeline.looks.memorisation import planted
 from tunesmith.pipeline.looks.safety import refuse_unreadable
+from tunesmith.pipeline.making import Making, had_again
 from tunesmith.pipeline.material import Material, class_weights
 from tunesmith.pipeline.preflight import CheckReport, preflight
 from tunesmith.pipeline.trackers import refuse_without_library
-from tunesmith.pipeline.training import SNAPSHOTS, TrainingRun, forget_checkpoints, training_report
+from tunesmith.pipeline.training import SNAPSHOTS, forget_checkpoints
+from tunesmith.pipeline.twins import Twins, trainings, trainings_told
 from tunesmith.pipeline.workspace import Stages, Workspace, library_versions, link_folder
 from tunesmith.recipe import Recipe, check_agreement, dump_recipe, head_of, objective_of
 from tunesmith.report.card import write_card
@@ -61,6 +64,8 @@ LOOKED_AT = (
     "memorisation",
     "safety",
     "explain",
+    "learning_curve",
+    "seeds",
 )
 """Settings of `evaluate` that change nothing of what baselines answer."""
 
@@ -156,7 +161,9 @@ class Bench:
             replay=self.replay[0],
         )
         found.facts["decided_by"] = measure
-        found.notes.extend(self.dataset.notes)
+        found.facts["trainings"] = trainings(self.recipe)
+        told = trainings_told(self.recipe)
+        found.notes.extend([*self.dataset.notes, *([told] if told else [])])
         return found
 
     def refuse_early(self) -> None:
@@ -168,6 +175,7 @@ class Bench:
             require_captum()
         class_weights(recipe.objective, objective_of(recipe, task, judged=given.judged), given)
         refuse_what_cant_be_adapted(self.base, settled(recipe, str(task.value)).method, given.outputs)
+        planted(recipe, task, self.sides["train"], self.labels)
 
 
 def bench_of(recipe: Recipe, workspace: Workspace, listen: Listener, base_hash: str) -> Bench:
@@ -243,11 +251,7 @@ class Execution:
 
     def tuned(self, model_folder: Path) -> Tuned:
         """The trained model, as whoever loads it from its folder has it."""
-        model, tokenizer, bundle = load_model(model_folder)
-        renderer = Renderer(
-            tokenizer, max_tokens=bundle.max_tokens, label_texts=bundle.label_texts, new_tokens=bundle.base.get("new_tokens", ())
-        )
-        return Tuned(model, renderer, bundle, answerer(model, renderer, self.bench.judged, self.recipe))
+        return had_again(model_folder, self.bench.judged, self.recipe)
 
     def looking(self, tuned: Tuned, answers: list[Prediction], baselines: Path) -> Looking:
         """What is looked at beside the score."""
@@ -264,8 +268,28 @@ class Execution:
             answers=answers,
             baselines=baselines,
             replay=bench.replay[0],
+            twins=self.twins,
             stages=self.stages,
             listen=self.listen,
+        )
+
+    @property
+    def making(self) -> Making:
+        """Its own training."""
+        bench = self.bench
+        return Making(recipe=self.recipe, renderer=bench.renderer, material=bench.material, bundle=self.bundle, listen=self.listen)
+
+    @property
+    def twins(self) -> Twins:
+        """What trains its recipe once more."""
+        bench = self.bench
+        return Twins(
+            making=self.making,
+            inputs=self.training_inputs(),
+            folder=self.folder / "twins",
+            dataset=bench.dataset,
+            judged=bench.judged,
+            stages=self.stages,
         )
 
     def calibration(self, tuned: Answers) -> Calibration | None:
@@ -281,14 +305,16 @@ class Execution:
         write_json(self.folder / "preflight.json", found.to_json() | {"examples": []})
         for warning in found.warnings:
             self.listen(Said(warning, warning=True))
+        if told := trainings_told(self.recipe):
+            self.listen(Said(told))
         if found.problems:
             raise DataError(" ".join(found.problems))
         return found
 
-    def train(self) -> Path:
-        """The training stage: resumable inside the round's folder, its result kept like any other stage's."""
+    def training_inputs(self) -> dict[str, Any]:
+        """All that training depends on."""
         recipe, bench = self.recipe, self.bench
-        inputs = {
+        return {
             "dataset": bench.dataset.id,
             "base": bench.base_hash,
             "recipe": recipe.model_dump(mode="json", include={"seed", "objective", "method", "train"}, exclude={"train": {"track"}}),
@@ -298,20 +324,15 @@ class Execution:
             "again": self.again,
             "metric": bench.metrics[0],  # the checkpoint is chosen by it
         }
-        explain = recipe.evaluate.explain
+
+    def train(self) -> Path:
+        """The training stage: resumable inside the round's folder, its result kept like any other stage's."""
+        inputs, explain = self.training_inputs(), self.recipe.evaluate.explain
         if explain.enabled and explain.influence:
             inputs["snapshots"] = explain.snapshots  # kept beside the model, which is the same without
 
         def make(out: Path) -> None:
-            run_folder = make_folder(self.folder / "training")
-            base = bench.fresh_base()
-            run = TrainingRun(run_folder, recipe, base, bench.renderer, bench.material, self.listen)
-            model = run.run()
-            (out / "model").mkdir()
-            save_model(out / "model", model, base.tokenizer, self.bundle(run.decisions.method))
-            write_json(out / "training.json", training_report(run))
-            if (run_folder / SNAPSHOTS).is_dir():
-                shutil.copytree(run_folder / SNAPSHOTS, out / SNAPSHOTS)
+            self.making.into(out, self.folder / "training")
 
         out = self.stages.folder("train", TRAIN_VERSION, inputs, make)
         link_folder(out / "model", self.folder / "model")

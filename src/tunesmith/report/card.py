@@ -45,7 +45,8 @@ Fractions run from 0 to 1. Intervals (`low`, `high`) are 95%. Times are seconds;
                   diagram [{confidence, accuracy, low, high, count}]}}; null where nothing was calibrated
     slices        measure, sentence, slices [{name, worse, p_corrected, figures {rows, value {value, low, high}, rest, difference}}],
                   the worst first, by the deciding measure on test; null where nobody looked
-    memorisation  alarm, sentences [text], notes [text], membership, verbatim, personal, personal_base (each null where not looked at);
+    memorisation  alarm, sentences [text], notes [text], membership, verbatim, personal, personal_base, canaries {groups
+                  [{repeats, before, after (bits of exposure), p_value, first}], learned_from, sentence} (each null where not looked at);
                   null where nobody looked
     safety        outcome ("worse", "not worse", "unmeasured"), sentence, notes [text],
                   measures [{name ("lexicon", "classifier", "unwanted": either of them, "refused": harmless prompts), prompts,
@@ -58,6 +59,12 @@ Fractions run from 0 to 1. Intervals (`low`, `high`) are 95%. Times are seconds;
                   figure with the text blanked, and as it is), missed (share of their difference that the words miss), steps, fails (why
                   the words are not to be believed), nearest, toward, against [{row_id, answer, text, value, duplicate}] (value: cosine;
                   of the other two, share of the strongest push)}], suspects [the same] (by self-influence); null where nobody asked
+    over_seeds    measure, sentence, gains (seeds that beat every baseline), diverged [name], over {values, mean, spread, low, high},
+                  runs [{name, value, gain {value, low, high, p_value}, best_baseline, outcome}], the round's own first; null where
+                  one seed was asked for
+    learning_curve  measure, outcome ("rising", "flat", "unclear"), sentence, points [{rows, value {value, low, high}, twin}],
+                  ahead [{rows, value, gain {value, low, high}}] (foretold), last {difference, low, high, p_value, test} (the round's
+                  model against that on `since` rows), fitted [[rows, value]], exponent, notes [text]; null where nobody asked
     confusion     labels, counts: counts[i][j] rows of label i were answered with label j by the tuned model on test;
                   null where answers are no labels
     errors        [{row_id, prompt, reference, answer, confidence}], wrong answers of the tuned model on test

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tunesmith.report.learning import curve, over_seeds
 from tunesmith.report.lost import lost
 from tunesmith.report.mistakes import slices
 from tunesmith.report.shape import Memorised, Report
@@ -40,6 +41,8 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[Report], Any]], ...] = (
     ("by_heart", "by-heart", "By heart", _by_heart),
     ("unwanted", "unwanted", "Unwanted answers", unwanted),
     ("why", "why", "Why", why),
+    ("seeds", "over-seeds", "Other seeds", over_seeds),
+    ("learning_curve", "learning-curve", "More rows", curve),
 )
 """Template, anchor, title, and what makes its view."""
 

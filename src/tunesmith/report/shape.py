@@ -291,10 +291,28 @@ class Slices(Part):
     slices: list[Slice] = []
 
 
+class Exposed(Part):
+    """Canaries of one number of repeats; exposure in bits."""
+
+    repeats: Count = None
+    after: list[Number] = []
+    mean_before: Number = None
+    mean_after: Number = None
+    first: Count = None
+
+
+class Canaries(Part):
+    groups: list[Exposed] = []
+    bound: Number = None
+
+
 class Memorised(Part):
     alarm: bool = False
+    alarms: Count = None
+    """How many of the sentences, from the first, are alarming."""
     sentences: list[str] = []
     notes: list[str] = []
+    canaries: Canaries | None = None
 
 
 class Report(Part):

@@ -11,9 +11,11 @@ from typing import Any
 from tunesmith.evaluate.verdict import Judgement
 from tunesmith.pipeline.looks.explaining import look_at_reasons
 from tunesmith.pipeline.looks.forgetting import look_at_forgetting
+from tunesmith.pipeline.looks.learning_curve import look_at_learning_curve
 from tunesmith.pipeline.looks.look import Found, Look, Looking, Tuned
 from tunesmith.pipeline.looks.memorisation import look_at_memorisation
 from tunesmith.pipeline.looks.safety import look_at_safety
+from tunesmith.pipeline.looks.seeds import look_at_seeds
 from tunesmith.pipeline.looks.slices import look_at_slices
 
 __all__ = ["LOOKS", "Found", "Looking", "Tuned", "look_at_all", "pieces", "with_findings"]
@@ -24,6 +26,8 @@ LOOKS: dict[str, Look] = {
     "safety": look_at_safety,
     "slices": look_at_slices,
     "explained": look_at_reasons,
+    "over_seeds": look_at_seeds,
+    "learning_curve": look_at_learning_curve,
 }
 
 

@@ -26,6 +26,8 @@ from tunesmith.score.prediction import Prediction
 if TYPE_CHECKING:
     from torch import device
 
+    from tunesmith.pipeline.twins import Twins
+
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
@@ -59,6 +61,8 @@ class Looking:
     """A JSONL file of answers for each other system, by its key."""
     replay: list[Row]
     """General rows that training mixed in."""
+    twins: "Twins"
+    """Trains the recipe once more, for what one training can't tell."""
     stages: Stages
     listen: Listener
 
