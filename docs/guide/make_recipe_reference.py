@@ -91,6 +91,8 @@ def _one_kind(schema: dict[str, Any], option: dict[str, Any]) -> str:
             return f"list of {len(option['prefixItems'])} {_one_kind(schema, option['prefixItems'][0])}s"
         return f"list of {_one_kind(schema, option['items'])}s"
     if option["type"] == "object":
+        if not isinstance(option["additionalProperties"], dict):
+            return "mapping"
         return f"mapping of text to {_one_kind(schema, option['additionalProperties'])}"
     plain = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true`, `false`"}[option["type"]]
     bounds = [words.format(f"{option[key]:g}") for key, words in _BOUNDS if key in option and abs(option[key]) < _SEED_BOUND]

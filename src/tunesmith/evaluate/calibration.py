@@ -18,28 +18,35 @@ from tunesmith.evaluate.config import CalibrateConfig
 from tunesmith.score.abstention import aurc, curve, threshold
 from tunesmith.score.calibrated import Calibration, Measured, applied, changes
 from tunesmith.score.calibration import figures
-from tunesmith.score.chances import Chances, chances_of
+from tunesmith.score.chances import Chances, Right, chances_of
 from tunesmith.score.crossfit import FULL_CHOICE, LEAST_ROWS, candidates, choose
 from tunesmith.score.prediction import Prediction
+from tunesmith.score.text import exact
 
 __all__ = ["Calibration", "applied", "calibrate", "changes"]
 
 
 def calibrate(
-    predictions: Sequence[Prediction], config: CalibrateConfig | None = None, *, seed: int = 0, groups: Sequence[str] | None = None
+    predictions: Sequence[Prediction],
+    config: CalibrateConfig | None = None,
+    *,
+    seed: int = 0,
+    groups: Sequence[str] | None = None,
+    right: Right = exact,
 ) -> Calibration:
     """Choose and fit a calibrator, measure it, and find the threshold.
 
     Args:
         predictions: the model's answers to the `calibrate` rows.
         groups: the group of each row, where rows belong together.
+        right: which answers that are texts are right.
 
     Raises:
         DataError: no row, no probabilities, or none whose reference is a label.
         RecipeError: methods that these answers have no use for.
     """
     config = config or CalibrateConfig()
-    before = chances_of(predictions)
+    before = chances_of(predictions, right=right)
     if before is None:
         raise DataError("Some answers carry neither probabilities of labels nor a confidence: there is nothing to calibrate.")
     names, left_out = _methods(config, before)

@@ -77,6 +77,11 @@ class CodeRuns:
             )
 
 
+def refuse_without_sandbox(runs: CodeRuns) -> None:
+    """MachineError where answers can't be run so on this machine."""
+    _tools(runs)
+
+
 def run_answers(runs: CodeRuns, answers: Sequence[Files]) -> list[Ended]:
     """How the command ended on each answer's files, in order.
 

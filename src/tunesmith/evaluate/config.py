@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from tunesmith.evaluate.explain_config import ExplainConfig
+from tunesmith.evaluate.generation_config import CodeConfig, DecodingConfig, JudgeConfig
 from tunesmith.evaluate.harm_config import ForgettingConfig, MemorisationConfig
 from tunesmith.evaluate.safety_config import SafetyConfig
 from tunesmith.section import Section
@@ -21,6 +22,10 @@ class CalibrateConfig(Section):
     """Share of given answers that may be wrong: the least confidence that keeps it, at 95% certainty, is looked for. null: none is."""
     folds: int = Field(default=5, ge=2, le=20)
     """Parts of the rows, each judged by what the others were fitted to."""
+    samples: int = Field(default=0, ge=0, le=100)
+    """Of written answers: take for confidence how many of so many further samples say the same; 0: the likelihood of the answer's tokens, which costs nothing."""
+    temperature: float = Field(default=0.7, gt=0, le=100)
+    """Of these samples."""
 
 
 class LearningCurveConfig(Section):
@@ -49,6 +54,8 @@ class EvaluateConfig(Section):
     """At most this many `select` rows are used to choose k and the form of the prompt."""
     max_new_tokens: int = Field(default=128, gt=0)
     """Longest generated answer."""
+    decoding: DecodingConfig = DecodingConfig()
+    """How answers are written."""
     resamples: int = Field(default=2000, ge=200)
     """Bootstrap resamples behind each interval."""
     linear_floor: bool = True
@@ -57,7 +64,7 @@ class EvaluateConfig(Section):
     """Wrong answers printed in the report card for reading."""
 
     calibrate: CalibrateConfig = CalibrateConfig()
-    """The tuned model's confidences in its labels."""
+    """The tuned model's confidences in its labels, and in written answers that are right or wrong."""
     slices: bool = True
     """Hold parts of the test rows (by length, file, group, label, any column of few values) against the rest, and name the worse ones."""
     forgetting: ForgettingConfig = ForgettingConfig()
@@ -72,6 +79,10 @@ class EvaluateConfig(Section):
     """What fewer rows would have given, and more would give."""
     seeds: int = Field(default=1, ge=1, le=100)
     """Seeds of training that are measured: each but the recipe's own costs a training more, on the same rows. The verdict stays the round's own model's."""
+    judge: JudgeConfig | None = None
+    """An engine that compares written answers; nobody is asked where absent."""
+    code: CodeConfig | None = None
+    """Written answers that are run as code; nothing is run where absent."""
 
 
 class GatesConfig(Section):

@@ -15,14 +15,18 @@ from tunesmith.core.progress import Advanced, Ended, Listener, Started, silent
 from tunesmith.core.rows import Message, Row
 from tunesmith.evaluate.meant import Meant
 from tunesmith.evaluate.running import answer_all, arithmetic
+from tunesmith.evaluate.written import Sure, draw, write
 from tunesmith.infer.choices import Scale, probabilities, row_logps, scales, score_choices
-from tunesmith.infer.generate import generate
+from tunesmith.infer.generate import Wanted
 from tunesmith.infer.head import label_probabilities
+from tunesmith.infer.sampling import Sampling
 from tunesmith.models.heads import Headed
 from tunesmith.score.prediction import Prediction
 from tunesmith.train.batches import text_examples
 from tunesmith.tree.plan import Floats, answer_only
 
+SAMPLED_AT_ONCE = 16
+"""Rows whose samples are drawn between two reports of progress."""
 Messages = Callable[[Row], tuple[Message, ...]]
 
 
@@ -91,6 +95,10 @@ class Answerer:
     """How generated answers are understood, where they stand for something else than their words; None: they are texts."""
     scale: Scale | None = None
     """How the scores of labels are made comparable; None: sums of log-probabilities, as the model was trained."""
+    wanted: Wanted | None = None
+    """How answers are generated; None: the likeliest token always, up to `max_new_tokens`."""
+    sure: Sure | None = None
+    """What the confidence of a generated answer is made from; None: it has none."""
 
     def answer(
         self, rows: Sequence[Row], messages: Messages = own_prompt, *, work: str = "score", listen: Listener = silent
@@ -107,6 +115,24 @@ class Answerer:
         if self.meant is not None:
             return [self._understood(row, one) for row, one in zip(rows, predictions, strict=True)]
         return self._with_likelihood(rows, prompts, predictions) if self.labels is None else predictions
+
+    def samples(self, rows: Sequence[Row], sampling: Sampling, *, work: str, listen: Listener = silent) -> list[list[str]]:
+        """Drawn answers to each row, `sampling.samples` of them, in the order of `rows`; stops and constraints hold for these too."""
+        self.model.eval()
+        started, made = time.monotonic(), list[list[str]]()
+        listen(Started(work, len(rows)))
+        wanted = replace(self._asked(), sampling=sampling)
+        for start in range(0, len(rows), SAMPLED_AT_ONCE):
+            prompts = [self._prompt(row.prompt) for row in rows[start : start + SAMPLED_AT_ONCE]]
+            with arithmetic(self.device, self.precision):
+                made += draw(self.model, prompts, wanted, self.renderer, self.device)
+            listen(Advanced(work, len(made)))
+        listen(Ended(work, time.monotonic() - started))
+        return made
+
+    def _asked(self) -> Wanted:
+        """How answers are generated."""
+        return self.wanted or Wanted(end_ids=tuple(self.renderer.end_ids), max_new_tokens=self.max_new_tokens)
 
     def _understood(self, row: Row, one: Prediction) -> Prediction:
         """A generated answer as what it stands for."""
@@ -162,8 +188,7 @@ class Answerer:
 
     def _made(self, prompts: Sequence[tuple[int, ...]]) -> list[Answer]:
         if self.labels is None:
-            made = generate(self.model, prompts, end_ids=self.renderer.end_ids, max_new_tokens=self.max_new_tokens, device=self.device)
-            return [Answer(self.renderer.decode(ids), None, len(ids)) for ids in made]
+            return [Answer(*one) for one in write(self.model, prompts, self._asked(), self.renderer, self.device, sure=self.sure)]
         choices = [self.renderer.answer(label) for label in self.labels]
         if isinstance(self.model, Headed):
             chances_NC = label_probabilities(self.model, prompts, device=self.device)

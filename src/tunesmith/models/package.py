@@ -39,6 +39,11 @@ class Bundle:
     """Where the base's weights are random ones: the seed they were drawn with."""
     calibration: dict[str, Any] | None = None
     """What corrects its confidences (`score.calibrated`), as JSON; None where they are as the model gives them."""
+    decoding: dict[str, Any] | None = None
+    """How it writes answers (`infer.decoding`), as JSON; None: greedily."""
+    sureness: dict[str, Any] | None = None
+    """What a written answer's confidence is made from, which `calibration` corrects: `{"samples", "temperature", "seed"}`, of 0 samples the
+    likelihood of its tokens; None where written answers carry none."""
     head: bool = False
     """Whether a task head answers; what kind it is stands in its own file."""
     twin: str | None = None

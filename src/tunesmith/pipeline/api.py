@@ -17,6 +17,7 @@ from tunesmith.ledger.records import RoundRecord
 from tunesmith.pipeline.preflight import CheckReport, RenderedRow
 from tunesmith.pipeline.workspace import Workspace
 from tunesmith.recipe import Recipe
+from tunesmith.recipe.model import with_schema
 
 if TYPE_CHECKING:
     from tunesmith.data.settings.synthesise import SynthesiseConfig
@@ -136,6 +137,7 @@ def run(recipe: Recipe, *, workspace: Path = DEFAULT, again: bool = False, liste
     from tunesmith.pipeline.datasets import data_content, looked_at_content, other_content
     from tunesmith.pipeline.rounds import start_folder
 
+    recipe = with_schema(recipe, Path())
     place = Workspace(Path(workspace))
     base, content = base_hash(recipe.base), data_content(recipe.data)
     identity = digest([recipe.identity(), content, base, *other_content(recipe), *looked_at_content(recipe)])
@@ -189,7 +191,7 @@ def check(recipe: Recipe, *, workspace: Path = DEFAULT, listen: Listener = silen
     from tunesmith.pipeline.rounds import bench_of
 
     place = Workspace(Path(workspace))
-    return bench_of(recipe, place, listen, base_hash(recipe.base)).check()
+    return bench_of(with_schema(recipe, Path()), place, listen, base_hash(recipe.base)).check()
 
 
 def prepare(recipe: Recipe, *, workspace: Path = DEFAULT, listen: Listener = silent) -> PreparedDataset:

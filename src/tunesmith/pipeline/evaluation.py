@@ -25,6 +25,8 @@ from tunesmith.evaluate.prompts import LISTED, PLAIN, RANGED, PromptForm, one_of
 from tunesmith.evaluate.systems import Answerer, Answers, own_prompt
 from tunesmith.evaluate.verdict import System
 from tunesmith.evaluate.word_tags import most_frequent_tags
+from tunesmith.evaluate.written import Sure, decoding_of
+from tunesmith.infer.generate import Wanted
 from tunesmith.models.heads import Headed
 from tunesmith.pipeline.decisions import device_here
 from tunesmith.recipe import Recipe
@@ -63,8 +65,8 @@ def _longest(sides: Sides, renderer: Renderer) -> int:
     return 8 + 2 * max(len(renderer.answer(answer)) for answer in sorted(answers, key=len)[-50:])
 
 
-def answerer(model: nn.Module, renderer: Renderer, sides: Sides, recipe: Recipe) -> Answers:
-    """A model that answers as it will be served."""
+def answerer(model: nn.Module, renderer: Renderer, sides: Sides, recipe: Recipe, sure: Sure | None = None) -> Answers:
+    """A model that answers as it will be served; `sure` is what the confidence of a written answer is made from."""
     device = device_here()
     model = model.to(device).eval()
     precision = "bf16" if device.type == "cuda" else "fp32"
@@ -80,7 +82,18 @@ def answerer(model: nn.Module, renderer: Renderer, sides: Sides, recipe: Recipe)
         max_new_tokens=min(recipe.evaluate.max_new_tokens, _longest(sides, renderer)),
         precision=precision,
         meant=meant(sides, renderer),
+        wanted=wanted_of(model, renderer, sides, recipe),
+        sure=sure,
     )
+
+
+def wanted_of(model: nn.Module, renderer: Renderer, sides: Sides, recipe: Recipe) -> Wanted | None:
+    """How answers are written, where the recipe asks for something else than the likeliest tokens."""
+    decoding = decoding_of(recipe.evaluate.decoding)
+    if decoding.plain or sides.task in (Task.CLASSIFY, Task.TEXT):
+        return None
+    most = min(recipe.evaluate.max_new_tokens, _longest(sides, renderer))
+    return decoding.wanted(model, renderer.tokenizer, end_ids=tuple(renderer.end_ids), max_new_tokens=most)
 
 
 @dataclass(frozen=True, slots=True)

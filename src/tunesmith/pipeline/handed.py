@@ -48,13 +48,13 @@ def handed_to(recipe: Recipe, workspace: Workspace) -> Handed:
     )
 
 
-def engine_of(config: EngineConfig, workspace: Workspace) -> "OpenAIEngine":
-    """The engine of a config, with its memory in the workspace's cache. Raises RecipeError where it can't be meant so."""
+def engine_of(config: EngineConfig, workspace: Workspace | None) -> "OpenAIEngine":
+    """The engine of a config, with its memory in the workspace's cache; without one it is only looked at. Raises RecipeError where it can't be meant so."""
     from tunesmith.engines.memory import Memory
     from tunesmith.engines.openai import OpenAIEngine
 
     settings = config.model_dump(exclude={"price_asked", "price_answered"})
-    return OpenAIEngine(**settings, memory=Memory(workspace.cache / "engine"))
+    return OpenAIEngine(**settings, memory=None if workspace is None else Memory(workspace.cache / "engine"))
 
 
 def _base_features(recipe: Recipe) -> Any:

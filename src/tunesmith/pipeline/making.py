@@ -11,6 +11,7 @@ from pathlib import Path
 from tunesmith.chat.render import Renderer
 from tunesmith.core.files import make_folder, write_json
 from tunesmith.core.progress import Listener
+from tunesmith.evaluate.written import Sure
 from tunesmith.models.load import load_base
 from tunesmith.models.package import Bundle, load_model, save_model
 from tunesmith.pipeline.evaluation import Sides, answerer
@@ -43,10 +44,10 @@ class Making:
             shutil.copytree(working / SNAPSHOTS, out / SNAPSHOTS)
 
 
-def had_again(folder: Path, sides: Sides, recipe: Recipe, *, twins: bool = False) -> Tuned:
+def had_again(folder: Path, sides: Sides, recipe: Recipe, sure: Sure | None = None, *, twins: bool = False) -> Tuned:
     """A trained model, as whoever loads it from its folder has it. Raises as `load_bundle` does."""
     model, tokenizer, bundle = load_model(folder, twins=twins)
     renderer = Renderer(
         tokenizer, max_tokens=bundle.max_tokens, label_texts=bundle.label_texts, new_tokens=bundle.base.get("new_tokens", ())
     )
-    return Tuned(model, renderer, bundle, answerer(model, renderer, sides, recipe))
+    return Tuned(model, renderer, bundle, answerer(model, renderer, sides, recipe, sure))

@@ -28,11 +28,12 @@ from tunesmith.evaluate.calibration import Calibration
 from tunesmith.evaluate.measures import resolve
 from tunesmith.evaluate.systems import Answers
 from tunesmith.evaluate.verdict import Judgement, System, judge
+from tunesmith.evaluate.written import Sure, decoding_of
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import ArtefactRecord, Edge, MetricRecord, Status, now
 from tunesmith.models.load import Base, lasting_path, load_base
 from tunesmith.models.package import Bundle, load_bundle
-from tunesmith.pipeline.calibrating import calibration_of, corrected, found_on_test, keep_with_model
+from tunesmith.pipeline.calibrating import calibration_of, corrected, found_on_test, keep_with_model, sure_of
 from tunesmith.pipeline.counts import refuse_what_cant_be_adapted
 from tunesmith.pipeline.data_report import data_report
 from tunesmith.pipeline.datasets import general_rows, groups_of, other_content, prepared_dataset, record_dataset
@@ -48,6 +49,7 @@ from tunesmith.pipeline.trackers import refuse_without_library
 from tunesmith.pipeline.training import SNAPSHOTS, forget_checkpoints
 from tunesmith.pipeline.twins import Twins, trainings, trainings_told
 from tunesmith.pipeline.workspace import Stages, Workspace, library_versions, link_folder
+from tunesmith.pipeline.writing import refuse_what_cant_be_written
 from tunesmith.recipe import Recipe, check_agreement, dump_recipe, head_of, objective_of
 from tunesmith.report.card import write_card
 from tunesmith.score.prediction import Prediction
@@ -66,6 +68,8 @@ LOOKED_AT = (
     "explain",
     "learning_curve",
     "seeds",
+    "judge",
+    "code",
 )
 """Settings of `evaluate` that change nothing of what baselines answer."""
 
@@ -176,6 +180,7 @@ class Bench:
         class_weights(recipe.objective, objective_of(recipe, task, judged=given.judged), given)
         refuse_what_cant_be_adapted(self.base, settled(recipe, str(task.value)).method, given.outputs)
         planted(recipe, task, self.sides["train"], self.labels)
+        refuse_what_cant_be_written(self.base.model, self.renderer, self.judged, recipe, self.metrics[0])
 
 
 def bench_of(recipe: Recipe, workspace: Workspace, listen: Listener, base_hash: str) -> Bench:
@@ -239,11 +244,11 @@ class Execution:
         predictions = self.folder / "predictions" / "tuned.jsonl"
         tuned = self.tuned(model_folder)
         calibration = self.calibration(tuned.answerer)
-        keep_with_model(self.folder / "model", calibration)
+        keep_with_model(self.folder / "model", calibration, self.sure)
         answers = corrected(predictions, lambda: score_tuned(tuned.answerer, self.bench.judged, self.listen), calibration)
         self.tick()
         given = self.looking(tuned, answers, baselines)
-        believed = found_on_test(calibration, predictions, given.groups("test"), self.recipe.gates.calibration_error)
+        believed = found_on_test(calibration, predictions, given.metric, given.groups("test"), self.recipe.gates.calibration_error)
         findings = {"calibration": believed, **look_at_all(given)}
         report = self.report(check, baselines, predictions, openings, findings)
         shutil.rmtree(self.folder / SNAPSHOTS, ignore_errors=True)  # what they tell is told; the cache has them still
@@ -251,7 +256,13 @@ class Execution:
 
     def tuned(self, model_folder: Path) -> Tuned:
         """The trained model, as whoever loads it from its folder has it."""
-        return had_again(model_folder, self.bench.judged, self.recipe)
+        return had_again(model_folder, self.bench.judged, self.recipe, self.sure)
+
+    @property
+    def sure(self) -> Sure | None:
+        """What the confidence of the tuned model's written answers is made from."""
+        bench = self.bench
+        return sure_of(self.recipe, bench.dataset.task, bench.metrics[0], len(bench.sides["calibrate"]))
 
     def looking(self, tuned: Tuned, answers: list[Prediction], baselines: Path) -> Looking:
         """What is looked at beside the score."""
@@ -289,6 +300,7 @@ class Execution:
             folder=self.folder / "twins",
             dataset=bench.dataset,
             judged=bench.judged,
+            metric=bench.metrics[0],
             stages=self.stages,
         )
 
@@ -297,7 +309,7 @@ class Execution:
         bench, recipe = self.bench, self.recipe
         groups = groups_of(bench.dataset, "calibrate", recipe.data.split.by)
         kept = self.folder / "predictions" / "calibrate.jsonl"
-        return calibration_of(tuned, bench.sides["calibrate"], bench.dataset.task, recipe, kept, groups, self.listen)
+        return calibration_of(tuned, bench.sides["calibrate"], bench.metrics[0], recipe, kept, groups, self.listen)
 
     def preflight(self) -> CheckReport:
         """Refuse a broken run before any training."""
@@ -355,6 +367,7 @@ class Execution:
             label_texts=self.bench.renderer.label_texts,
             instruction=recipe.data.instruction,
             max_new_tokens=recipe.evaluate.max_new_tokens,
+            decoding=None if (decoding := decoding_of(recipe.evaluate.decoding)).plain else decoding.to_json(),
             base=recipe.base.model_dump(mode="json") | {"path": lasting_path(recipe.base)},
             head=head_of(recipe, self.bench.dataset.task) != "tokens",
             base_seed=recipe.seed,

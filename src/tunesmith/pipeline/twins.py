@@ -21,6 +21,7 @@ from tunesmith.core.hashing import digest, digest_folder
 from tunesmith.core.progress import Event, Listener, Said
 from tunesmith.core.rows import Row
 from tunesmith.data.dataset import Dataset
+from tunesmith.evaluate.explain_config import ExplainConfig
 from tunesmith.ledger.records import ArtefactRecord, Edge
 from tunesmith.pipeline.calibrating import calibration_of, corrected
 from tunesmith.pipeline.datasets import groups_of
@@ -51,6 +52,8 @@ class Twins:
     """Where they are made, in the round's folder."""
     dataset: Dataset
     judged: Sides
+    metric: str
+    """The measure that decides."""
     stages: Stages
 
     def answers(self, name: str, *, rows: Sequence[Row] | None = None, seed: int | None = None) -> list[Prediction] | None:
@@ -59,12 +62,12 @@ class Twins:
         They belong to the round's one opening of the test set, like the answers of any of its systems.
         """
         recipe, dataset = self.making.recipe, self.dataset
-        settings = recipe.evaluate.model_dump(mode="json", include={"max_new_tokens", "calibrate"})
+        settings = recipe.evaluate.model_dump(mode="json", include={"max_new_tokens", "calibrate", "decoding"})
 
         def measure(twin: Tuned, out: Path) -> None:
             groups = groups_of(dataset, "calibrate", recipe.data.split.by)
             listen = _by_name(self.making.listen, name)
-            found = calibration_of(twin.answerer, dataset.sides["calibrate"], dataset.task, recipe, out / "calibrate.jsonl", groups, listen)
+            found = calibration_of(twin.answerer, dataset.sides["calibrate"], self.metric, recipe, out / "calibrate.jsonl", groups, listen)
             corrected(out / "test.jsonl", lambda: score_tuned(twin.answerer, self.judged, listen), found)
 
         out = self.measured(name, measure, asks=settings | {"by": recipe.data.split.by}, rows=rows, seed=seed)

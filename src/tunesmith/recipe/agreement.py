@@ -74,6 +74,7 @@ def disagreements(recipe: "Recipe", task: Task | None, *, judged: bool | None = 
         )
     yield from _about_the_engine(recipe, task)
     yield from _about_gates(recipe, task)
+    yield from _about_written_answers(recipe, task)
     if recipe.data.rows_per_label is not None and task not in (None, Task.CLASSIFY):
         yield "data.rows_per_label", f"this needs labels, and data.task: {task} has none: use data.rows."
 
@@ -83,10 +84,12 @@ _WRITE_NO_TEXT = (Task.CLASSIFY, Task.MULTILABEL, Task.REGRESS, Task.TAG)
 
 def _about_gates(recipe: "Recipe", task: Task | None) -> Iterator[Disagreement]:
     """Bounds on what is not measured."""
-    if recipe.gates.calibration_error is not None and (not recipe.evaluate.calibrate.enabled or task not in (None, Task.CLASSIFY)):
+    if recipe.gates.calibration_error is not None and (
+        not recipe.evaluate.calibrate.enabled or task not in (None, Task.CLASSIFY, Task.GENERATE)
+    ):
         yield (
             "gates.calibration_error",
-            "this bounds calibrated confidences in labels: set evaluate.calibrate.enabled and data.task: classify, or remove it.",
+            "this bounds calibrated confidences: set evaluate.calibrate.enabled and data.task: classify or generate, or remove it.",
         )
     if recipe.gates.unwanted is not None and (recipe.evaluate.safety is None or recipe.evaluate.safety.prompts is None):
         yield "gates.unwanted", "this bounds unwanted answers to prompts of yours: set evaluate.safety.prompts, or remove the gate."
@@ -99,6 +102,23 @@ def _about_gates(recipe: "Recipe", task: Task | None) -> Iterator[Disagreement]:
         yield "gates.forgetting", "this bounds the rise of perplexity on general text: set evaluate.forgetting.general, or remove the gate."
     if task is not None and head_of(recipe, task) != "tokens" and recipe.method.name != "features":
         yield "gates.forgetting", "a model that ends in a head writes no text, so its perplexity can't be measured: remove the gate."
+
+
+def _about_written_answers(recipe: "Recipe", task: Task | None) -> Iterator[Disagreement]:
+    """Settings of answers that nobody writes."""
+    asked = recipe.evaluate
+    headed = recipe.method.head in TASK_OF or recipe.objective.name in TASK_OF
+    if task is not None:
+        headed = headed or head_of(recipe, task) != "tokens"
+    if asked.decoding != type(asked.decoding)() and (headed or task in (Task.CLASSIFY, Task.TAG, Task.PREFER, Task.TEXT)):
+        by = "a head" if headed else "choosing among labels" if task is Task.CLASSIFY else "weighing texts"
+        yield (
+            "evaluate.decoding",
+            f"this says how answers are written, and here they come from {by}: remove it, or set data.task: generate.",
+        )
+    for name in ("judge", "code"):
+        if getattr(asked, name) is not None and task not in (None, Task.GENERATE):
+            yield f"evaluate.{name}", f"this is about answers in words of the model's own, not data.task: {task}: remove it."
 
 
 _NOTHING_OF_THE_BASE = ("features", "prompt", "prefix")

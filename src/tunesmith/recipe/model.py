@@ -99,7 +99,13 @@ def resolved(recipe: Recipe, folder: Path) -> Recipe:
     if recipe.evaluate.safety is not None:
         paths = {name: _from(folder, path) for name, path in recipe.evaluate.safety.files.items()}
         update["evaluate"] = recipe.evaluate.model_copy(update={"safety": recipe.evaluate.safety.model_copy(update=paths)})
-    return recipe.model_copy(update=update)
+    return with_schema(recipe.model_copy(update=update), folder)
+
+
+def with_schema(recipe: Recipe, folder: Path) -> Recipe:
+    """The same recipe with the schema that answers keep to in place of its path; RecipeError where no schema is there."""
+    decoding = recipe.evaluate.decoding.with_schema(folder)
+    return recipe.model_copy(update={"evaluate": recipe.evaluate.model_copy(update={"decoding": decoding})})
 
 
 def _stages_resolved(data: DataConfig, folder: Path) -> dict[str, Any]:

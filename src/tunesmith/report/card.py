@@ -65,6 +65,11 @@ Fractions run from 0 to 1. Intervals (`low`, `high`) are 95%. Times are seconds;
     learning_curve  measure, outcome ("rising", "flat", "unclear"), sentence, points [{rows, value {value, low, high}, twin}],
                   ahead [{rows, value, gain {value, low, high}}] (foretold), last {difference, low, high, p_value, test} (the round's
                   model against that on `since` rows), fitted [[rows, value]], exponent, notes [text]; null where nobody asked
+    judge         judge (address and model), baseline (key of the system beside the tuned one), rows, counts {ours, theirs, tie, split, unread},
+                  wins, losses, agreement (of both orders, over pairs asked about) {value, low, high}, against {difference, low, high, p_value},
+                  leans ("first" or "second", null where none is shown), length, spent, sentence, notes [text]; null where nobody was asked
+    code          command [text], problems, samples, systems [{key, name, pass_at_k [{k, value, low, high}], right, wrong, late}],
+                  against [{k, value, low, high}] (tuned minus base), references {passed, rows}, hollow {what: passed}, sentence, notes [text]; null where nothing was run
     confusion     labels, counts: counts[i][j] rows of label i were answered with label j by the tuned model on test;
                   null where answers are no labels
     errors        [{row_id, prompt, reference, answer, confidence}], wrong answers of the tuned model on test

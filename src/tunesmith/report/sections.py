@@ -11,6 +11,8 @@ from typing import Any
 from tunesmith.report.learning import curve, over_seeds
 from tunesmith.report.lost import lost
 from tunesmith.report.mistakes import slices
+from tunesmith.report.passing import passing
+from tunesmith.report.preferred import preferred
 from tunesmith.report.shape import Memorised, Report
 from tunesmith.report.sure import sure
 from tunesmith.report.unwanted import unwanted
@@ -36,6 +38,8 @@ def _by_heart(report: Report) -> Memorised | None:
 
 SECTIONS: tuple[tuple[str, str, str, Callable[[Report], Any]], ...] = (
     ("sure", "sure", "Confidence", sure),
+    ("preferred", "preferred", "Another judge", preferred),
+    ("passing", "passing", "Code", passing),
     ("slices", "slices", "Slices", slices),
     ("lost", "lost", "What was lost", lost),
     ("by_heart", "by-heart", "By heart", _by_heart),

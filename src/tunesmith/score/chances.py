@@ -6,7 +6,7 @@ a question of two labels, whether the answer is right. Zeros and rounding are fi
 Legend: R rows, C labels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ from tunesmith.score.prediction import Prediction
 from tunesmith.score.text import exact
 
 Indices = NDArray[np.int64]
+Right = Callable[[Sequence[Prediction]], NDArray[np.bool_] | None]
+"""Which answers are right, [R]; None where that can't be told of these."""
 JUDGED = ("wrong", "right")
 """The two labels of an answer that is text."""
 NEAR_ONE = 1e-3
@@ -69,11 +71,12 @@ def most_probable(p_RC: Floats, before_RC: Floats) -> Indices:
     return np.asarray(np.argmax(np.where(equal_RC, before_RC, -1.0), axis=1), dtype=np.int64)
 
 
-def chances_of(predictions: Sequence[Prediction], labels: Sequence[str] | None = None) -> Chances | None:
+def chances_of(predictions: Sequence[Prediction], labels: Sequence[str] | None = None, *, right: Right = exact) -> Chances | None:
     """The rows' probabilities; None where some row has neither probabilities of labels nor a confidence.
 
     Args:
         labels: those that every row must have; the first row's where absent.
+        right: which answers that are texts are right; None too where it can't tell.
 
     Raises:
         DataError: no rows, rows of different labels, or numbers that are no probabilities.
@@ -83,7 +86,7 @@ def chances_of(predictions: Sequence[Prediction], labels: Sequence[str] | None =
     if all(one.chances for one in predictions):
         return _labelled(predictions, tuple(sorted(labels if labels is not None else predictions[0].chances or ())))
     if all(one.confidence is not None for one in predictions):
-        return _judged(predictions)
+        return _judged(predictions, right)
     return None
 
 
@@ -111,7 +114,10 @@ def _labelled(predictions: Sequence[Prediction], labels: tuple[str, ...]) -> Cha
     return Chances(labels, False, p_RC, label_R, most_probable(p_RC, favoured_RC))
 
 
-def _judged(predictions: Sequence[Prediction]) -> Chances:
+def _judged(predictions: Sequence[Prediction], right: Right) -> Chances | None:
+    right_R = right(predictions)
+    if right_R is None:
+        return None
     sure_R = np.array([one.confidence for one in predictions], dtype=np.float64)
     wrong_R = ~((sure_R >= 0) & (sure_R <= 1 + NEAR_ONE))
     if wrong_R.any():
@@ -119,4 +125,4 @@ def _judged(predictions: Sequence[Prediction]) -> Chances:
         raise DataError(f"Row {predictions[row].row_id} has a confidence of {sure_R[row]:g}: it must be 0 to 1; score it anew.")
     sure_R = np.minimum(sure_R, 1.0)
     p_R2 = np.column_stack([1 - sure_R, sure_R])
-    return Chances(JUDGED, True, p_R2, exact(predictions).astype(np.int64), np.ones(len(sure_R), dtype=np.int64))
+    return Chances(JUDGED, True, p_R2, right_R.astype(np.int64), np.ones(len(sure_R), dtype=np.int64))

@@ -98,6 +98,57 @@ def test_equal_answers_are_a_tie_and_not_asked_about() -> None:
     assert len(judge.asked) == 6
 
 
+def test_agreement_counts_only_pairs_that_were_asked_about() -> None:
+    same = [Pair(row_id=f"x{n}", question="q", ours="alike", theirs="alike") for n in range(30)]
+    found = judge_pairs(Scripted(lambda a, b: verdict("A")), [*same, *pairs(10)])
+    assert found.agreement is not None and found.agreement.value == 0.0
+    assert (found.counts["tie"], found.counts["split"]) == (30, 10)
+    alike = judge_pairs(Scripted(prefers("good")), same)
+    assert alike.agreement is None and alike.compared is not None and alike.compared.difference == 0.0
+    assert "all answers were equal" in alike.sentence
+
+
+def of_lengths(count: int, seed: int) -> list[Pair]:
+    """As often ours is the longer as theirs; the first word says which is good, whatever its length."""
+    random = np.random.default_rng(seed)
+    made = []
+    for n in range(count):
+        words, good = random.permutation([5, 25]), random.random() < 0.7
+        said = [f"{'good' if one else 'poor'} {n} " + "word " * int(size) for one, size in zip((good, not good), words, strict=True)]
+        made.append(Pair(row_id=str(n), question="q", ours=said[0], theirs=said[1]))
+    return made
+
+
+def test_a_judge_that_prefers_the_longer_is_seen_as_such() -> None:
+    longer = judge_pairs(Scripted(lambda a, b: verdict("A" if len(a) > len(b) else "B")), of_lengths(60, 1))
+    assert (longer.length.longer_won, longer.length.shorter_won) == (60, 0)
+    assert longer.length.leans == "longer" and longer.length.p < 1e-9
+    assert "the longer one wins whoever wrote it" in longer.length.sentence and "the judge may go by length" in longer.length.sentence
+    assert longer.leans is None and longer.agreement is not None and longer.agreement.value == 1.0  # no change of places shows it
+    shorter = judge_pairs(Scripted(lambda a, b: verdict("A" if len(a) < len(b) else "B")), of_lengths(60, 1))
+    assert shorter.length.leans == "shorter"
+
+
+def test_a_judge_that_goes_by_merit_is_not_said_to_go_by_length() -> None:
+    leans = [judge_pairs(Scripted(prefers("good")), of_lengths(60, seed)).length.leans for seed in range(100)]
+    assert sum(one is not None for one in leans) <= 8
+    assert judge_pairs(Scripted(prefers("good")), pairs(5)).length.sentence == ""  # all of one length
+
+
+def test_where_one_side_is_always_the_longer_length_is_not_told_from_quality() -> None:
+    found = judge_pairs(Scripted(prefers("good")), pairs(40, ours="good indeed"))
+    assert found.length.leans is None and found.length.ours_longer == 40
+    assert found.length.sentence == (
+        "The longer answer won in 40 of 40 pairs with a winner; the longer one is ours in 40 of them, so length and quality can't be told apart."
+    )
+
+
+def test_shares_of_wins_come_with_their_intervals() -> None:
+    found = judge_pairs(Scripted(lambda a, b: verdict("A") if int(a.split()[-1]) % 4 == 0 else prefers("good")(a, b)), pairs(80))
+    assert found.wins is not None and found.losses is not None
+    assert found.wins.value == 0.75 and found.wins.low < 0.75 < found.wins.high and found.losses.value == 0.0
+
+
 @pytest.mark.parametrize("said", ["broken", "A", '{"verdict": "C"}', '{"verdict": ["A"]}', "[1]", "", "The better one is A."])
 def test_what_is_no_verdict_is_left_out_and_said(said: str) -> None:
     judge = Scripted(lambda a, b: said if a.endswith(" 1") else prefers("good")(a, b))

@@ -66,6 +66,7 @@ def twins(tiny_base: Path, tmp_path: Path, heard: list[Event]) -> Iterator[Twins
             folder=tmp_path / "round" / "twins",
             dataset=_dataset(sides),
             judged=Sides(sides["train"], sides["select"], sides["test"], COLOURS, "classify"),
+            metric="accuracy",
             stages=Stages(place, ledger, None, heard.append),  # type: ignore[arg-type]
         )
 

@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from tunesmith.evaluate.verdict import Judgement
+from tunesmith.pipeline.looks.code import look_at_code
 from tunesmith.pipeline.looks.explaining import look_at_reasons
 from tunesmith.pipeline.looks.forgetting import look_at_forgetting
+from tunesmith.pipeline.looks.judge import look_at_judge
 from tunesmith.pipeline.looks.learning_curve import look_at_learning_curve
 from tunesmith.pipeline.looks.look import Found, Look, Looking, Tuned
 from tunesmith.pipeline.looks.memorisation import look_at_memorisation
@@ -28,6 +30,8 @@ LOOKS: dict[str, Look] = {
     "explained": look_at_reasons,
     "over_seeds": look_at_seeds,
     "learning_curve": look_at_learning_curve,
+    "judge": look_at_judge,
+    "code": look_at_code,
 }
 
 
