@@ -136,7 +136,7 @@ def test_a_twin_that_diverges_is_left_out_and_not_tried_again(twins: Twins, hear
     fields = {name: getattr(twins.making, name) for name in ("recipe", "renderer", "material", "bundle", "listen")}
     unsteady = Twins(
         making=Unsteady(**fields),
-        **{name: getattr(twins, name) for name in ("inputs", "folder", "dataset", "judged", "stages")},
+        **{name: getattr(twins, name) for name in ("inputs", "folder", "dataset", "judged", "metric", "stages")},
     )
     assert unsteady.answers("seed 2", seed=5) is None
     assert any(isinstance(event, Said) and event.warning and event.text.startswith("Twin (seed 2): ") for event in heard)
