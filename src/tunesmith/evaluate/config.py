@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from tunesmith.evaluate.explain_config import ExplainConfig
 from tunesmith.evaluate.generation_config import CodeConfig, DecodingConfig, JudgeConfig
 from tunesmith.evaluate.harm_config import ForgettingConfig, MemorisationConfig
+from tunesmith.evaluate.price_config import PricesConfig
 from tunesmith.evaluate.safety_config import SafetyConfig
 from tunesmith.section import Section
 
@@ -48,8 +49,14 @@ class EvaluateConfig(Section):
 
     metrics: list[str] = Field(default=[])
     """Names of measures, the first decides the verdict; the task's own where absent: accuracy and macro_f1 for classify, pearson for regress, and so on."""
-    few_shot: list[Annotated[int, Field(ge=0, le=1000)]] = Field(default=[0, 1, 4, 8])
-    """Numbers of examples tried in the base's prompt; the best on `select` is scored on test. 0 (no examples) is always scored."""
+    few_shot: Literal["auto"] | list[Annotated[int, Field(ge=0, le=1000)]] = "auto"
+    """Numbers of examples tried in the base's prompt, beside none; the best on `select` is scored on test. auto: 1, 2, 4, ... until two doublings bring nothing."""
+    few_shot_most: int = Field(default=16, ge=1, le=1000)
+    """`few_shot: auto` tries no more examples than this."""
+    few_shot_by: list[Literal["random", "similar"]] = Field(default=["random", "similar"], min_length=1, max_length=2)
+    """How examples are chosen: random ones, each label in turn, the same for every row; similar: for each row the training rows nearest by TF-IDF, the nearest last."""
+    against: list[str] = Field(default=[], max_length=20)
+    """Other models of tunesmith's that must be beaten too: ids of rounds in the workspace, or folders of models; the first is called the champion."""
     select_rows: int = Field(default=200, gt=0)
     """At most this many `select` rows are used to choose k and the form of the prompt."""
     max_new_tokens: int = Field(default=128, gt=0)
@@ -83,6 +90,16 @@ class EvaluateConfig(Section):
     """An engine that compares written answers; nobody is asked where absent."""
     code: CodeConfig | None = None
     """Written answers that are run as code; nothing is run where absent."""
+    prices: PricesConfig | None = None
+    """What answers cost; no cost is told where absent."""
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> Self:
+        if len(set(self.few_shot_by)) < len(self.few_shot_by):
+            raise ValueError(f"few_shot_by {self.few_shot_by} names a way twice: name each once")
+        if len(set(self.against)) < len(self.against) or not all(map(str.strip, self.against)):
+            raise ValueError("against names a model twice, or an empty name: name each model once")
+        return self
 
 
 class GatesConfig(Section):

@@ -27,6 +27,12 @@ class ForgettingConfig(Section):
     tolerance: float = Field(default=0.05, ge=0, le=100)
     """A rise of perplexity up to this is told as nothing lost; beyond it as forgetting. In words only: `gates.forgetting` is what refuses."""
 
+    @property
+    def files(self) -> dict[str, str]:
+        """Setting -> path of each file it names, as far as it looks."""
+        named = {"general": self.general, "probes": self.probes} if self.enabled else {}
+        return {name: path for name, path in named.items() if path not in (None, BUILTIN) and path is not None}
+
 
 class CanariesConfig(Section):
     """Made-up secrets, trained on in a twin of the round that can never be promoted, to see how well such a round learns them by heart."""

@@ -149,18 +149,18 @@ def _nearest_timed(train: Sequence[Row], test: Sequence[Row], count: int) -> tup
     """The nearest training rows, and each answer's share of the time."""
     if not test:
         return (np.zeros((0, 1), dtype=np.int64), np.zeros((0, 1))), 0.0
-    features, held = _features([row.text() for row in train])
+    features, held = text_features([row.text() for row in train])
     start = time.perf_counter()
     near = _search(held, features([row.text() for row in test]), count)
     return near, (time.perf_counter() - start) / len(test)
 
 
 def _nearest(train: Sequence[str], texts: Sequence[str], count: int) -> Near:
-    features, held = _features(train)
+    features, held = text_features(train)
     return _search(held, features(texts), count)
 
 
-def _features(train: Sequence[str]) -> tuple[Callable[[Sequence[str]], Any], Any]:
+def text_features(train: Sequence[str]) -> tuple[Callable[[Sequence[str]], Any], Any]:
     """From texts to unit vectors, learnt from training texts, and those of these; empty ones where these hold no word."""
     from scipy.sparse import csr_array
     from sklearn.feature_extraction.text import TfidfVectorizer

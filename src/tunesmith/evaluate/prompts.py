@@ -1,17 +1,19 @@
 """How the base is prompted when nothing was trained: plain or told what is asked of it, with k worked examples or none.
 
-The base is given every fair chance: each form is tried with each k on `select`, and the best is scored on test.
+The base is given every fair chance: forms, numbers of examples and ways of choosing them are tried on `select`, and the best is scored
+on test (`evaluate.shots` says how far k goes).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Literal
 
 from tunesmith.core.rows import Message, Row
-from tunesmith.core.seeds import derive_seed
+from tunesmith.evaluate.examples import Similar, in_turn, random_examples, similar_examples
 
 PLAIN, LISTED, RANGED = "plain", "labels listed", "range told"
+NEAREST = "nearest"
+By = Literal["random", "similar"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +21,16 @@ class PromptForm:
     """One way of prompting: its name, how many examples, and which."""
 
     name: str
-    examples: tuple[Row, ...] = ()
+    k: int = 0
+    """Number of worked examples."""
     asked: str = ""
     """What the base is told of the task: the labels it may answer with, the range of the numbers."""
-    answers: tuple[str, ...] = ()
-    """What is written for the answer of each example."""
-
-    @property
-    def k(self) -> int:
-        """Number of worked examples."""
-        return len(self.examples)
+    by: By = "random"
+    """How the examples are chosen: the same for every row, or those most like it."""
+    examples: Callable[[Row], Sequence[Row]] = lambda row: ()
+    """Those of a row, in the order they stand."""
+    written: Callable[[str], str] = str
+    """What is written for the answer of an example."""
 
     def messages(self, row: Row) -> tuple[Message, ...]:
         """The prompt for a row: instruction, examples as earlier turns, then the row's own turns."""
@@ -37,30 +39,10 @@ class PromptForm:
         if self.asked:
             system = [Message("system", f"{system[0].content}\n{self.asked}" if system else self.asked)]
         shown: list[Message] = []
-        for example, answer in zip(self.examples, self.answers, strict=True):
+        for example in self.examples(row):
             shown += [message for message in example.prompt if message.role != "system"]
-            shown.append(Message("assistant", answer))
+            shown.append(Message("assistant", self.written(example.answer)))
         return (*system, *shown, *turns)
-
-
-def choose_examples(train: Sequence[Row], k: int, *, seed: int, by_label: bool) -> tuple[Row, ...]:
-    """k seeded training rows; by label in turn where there are labels. The first j of k are the choice for j.
-
-    Very long rows are passed over: they would crowd out the others.
-    """
-    order = np.random.default_rng(derive_seed(seed, "few-shot")).permutation(len(train))
-    lengths = [sum(len(message.content) for message in row.prompt) + len(row.answer) for row in train]
-    longest = float(np.quantile(lengths, 0.9)) if lengths else 0.0
-    rows = [train[index] for index in order if lengths[index] <= longest]
-    if not by_label:
-        return tuple(rows[:k])
-    queues: dict[str, list[Row]] = {}
-    for row in rows:
-        queues.setdefault(row.answer, []).append(row)
-    chosen: list[Row] = []
-    while len(chosen) < k and any(queues.values()):
-        chosen += [queue.pop(0) for queue in queues.values() if queue]
-    return tuple(chosen[:k])
 
 
 def one_of(labels: Sequence[str], written: Callable[[str], str]) -> str:
@@ -68,34 +50,57 @@ def one_of(labels: Sequence[str], written: Callable[[str], str]) -> str:
     return f"Classify the message. Answer with one of: {', '.join(map(written, labels))}."
 
 
-def prompt_forms(
-    train: Sequence[Row],
-    ks: Sequence[int],
-    *,
-    told: tuple[str, str] | None,
-    by_answer: bool,
-    written: Callable[[str], str],
-    seed: int,
-) -> list[PromptForm]:
-    """Every form to try: plain and, where there is something to tell, with that told, each with 0 and every wanted k.
+@dataclass(slots=True)
+class Forms:
+    """Every form that can be tried, made as it is asked for."""
 
-    Args:
-        train: rows to take examples from; of judged answers the wanted ones alone.
-        ks: numbers of examples.
-        told: the name of the other form (`LISTED`, `RANGED`) and what is told in it.
-        by_answer: examples are of each answer in turn, as for labels.
-        written: what is written for an answer (`Renderer.written`).
-        seed: of the choice of examples.
-    """
-    train = [row for row in train if row.wanted is not False]
-    forms: list[PromptForm] = []
-    for k in sorted({0, *ks}):
-        examples = choose_examples(train, k, seed=seed, by_label=by_answer)
-        if len(examples) < k:
-            continue
-        answers = tuple(written(example.answer) for example in examples)
-        forms.append(PromptForm(PLAIN, examples, "", answers))
-        if told is not None:
-            name, asked = told
-            forms.append(PromptForm(name, examples, asked, answers))
-    return forms
+    train: Sequence[Row]
+    """Rows to take examples from; unwanted answers are no examples."""
+    asked: Sequence[Row]
+    """Rows that will be answered, each of which gets examples of its own where these are chosen by similarity."""
+    told: tuple[str, str] | None
+    """The name of the other form (`LISTED`, `RANGED`) and what is told in it."""
+    by_answer: bool
+    """Random examples are of each answer in turn, as for labels."""
+    written: Callable[[str], str]
+    """What is written for an answer (`Renderer.written`)."""
+    seed: int
+    """Of the choice of examples."""
+    group_by: str | None = None
+    """A column whose equal values belong together: no row is an example for another of its group."""
+    _rows: list[Row] | None = None
+    _similar: Similar | None = None
+    _most: int = 0
+
+    def bare(self) -> list[PromptForm]:
+        """Those without examples."""
+        return [PromptForm(name, asked=asked) for name, asked in self._ways()]
+
+    def with_examples(self, k: int, by: By) -> list[PromptForm]:
+        """Those with k examples; none where there are not so many."""
+        rows = self._candidates()
+        if by == "random":
+            chosen = random_examples(rows, k, by_label=self.by_answer)
+            full, examples = len(chosen) == k, lambda row: chosen
+        else:
+            similar = self._nearest(k)
+            full, examples = similar.fewest() >= k, lambda row: similar.examples(row, k)
+        if not full:
+            return []
+        after = f", {NEAREST}" if by == "similar" else ""
+        return [PromptForm(name + after, k, asked, by, examples, self.written) for name, asked in self._ways()]
+
+    def _ways(self) -> list[tuple[str, str]]:
+        return [(PLAIN, ""), *([self.told] if self.told is not None else [])]
+
+    def _candidates(self) -> list[Row]:
+        if self._rows is None:
+            self._rows = in_turn([row for row in self.train if row.wanted is not False], self.seed)
+        return self._rows
+
+    def _nearest(self, k: int) -> Similar:
+        """At least the k nearest rows; searched again, for twice as many, where more are wanted than before."""
+        if self._similar is None or self._most < k:
+            self._most = max(2 * k, 16)
+            self._similar = similar_examples(self._candidates(), self.asked, self._most, group_by=self.group_by)
+        return self._similar

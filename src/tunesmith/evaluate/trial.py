@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.score.intervals import Interval
@@ -11,6 +11,11 @@ from tunesmith.score.paired import Comparison
 from tunesmith.score.prediction import Prediction
 from tunesmith.score.resampling import Resamples
 
+if TYPE_CHECKING:
+    from tunesmith.evaluate.prices import Bill
+
+CHAMPION = "champion"
+"""Key of the first model of `evaluate.against`; the next are model-2, model-3."""
 FEWEST = 20
 """Below so many independent rows no gain is called, whatever the figures."""
 WIDE = 0.1
@@ -22,11 +27,16 @@ class System:
     """One contestant and its answers on the test rows."""
 
     key: str
-    """`zero-shot`, `few-shot`, `linear`, `tuned`."""
+    """`zero-shot`, `few-shot`, `linear`, `tuned`, `champion`."""
     name: str
     """For people: `Base, few-shot (k = 4)`."""
     kind: Literal["baseline", "tuned", "floor"]
     predictions: Sequence[Prediction]
+
+
+def is_rival(key: str) -> bool:
+    """Whether a system is another fine-tuned model, one of `evaluate.against`."""
+    return key == CHAMPION or key.startswith("model-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +85,8 @@ class Trial:
     measure: Measure
     scored: tuple[Scored, ...]
     drawn: Resamples
+    bill: "Bill | None" = None
+    """What answers cost; None where the recipe states no prices."""
 
     def value(self, one: Scored) -> float:
         """The deciding measure's value; only for systems that have one."""

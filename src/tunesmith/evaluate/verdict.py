@@ -11,6 +11,9 @@ from typing import Any, Literal
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.data.config import Task
 from tunesmith.evaluate.config import GatesConfig
+from tunesmith.evaluate.price_config import PricesConfig
+from tunesmith.evaluate.price_wording import prompted
+from tunesmith.evaluate.prices import Bill, bill_of
 from tunesmith.evaluate.trial import FEWEST, Scored, System, Trial, line_up
 from tunesmith.evaluate.wording import notes_on, sentence_of
 from tunesmith.score.classification import Confusion, confusion
@@ -48,6 +51,10 @@ class Judgement:
     systems: tuple[Scored, ...]
     confusion: Confusion | None
     """Of the tuned model, where answers are labels."""
+    bill: Bill | None = None
+    """What answers cost; None where no prices are stated."""
+    prompted: Scored | None = None
+    """The base's best prompt, which costs are held against."""
 
     def to_json(self) -> dict[str, Any]:
         """The report's `verdict`, `systems` and `confusion`."""
@@ -62,10 +69,15 @@ class Judgement:
                 "gain": gain,
                 "notes": list(self.notes),
                 "gates": [asdict(gate) for gate in self.gates],
+                "costs": None if self.bill is None else self.bill.to_json(self.prompted),
             },
-            "systems": [one.to_json() for one in self.systems],
+            "systems": [one.to_json() | {"cost_per_1000": self._cost(one)} for one in self.systems],
             "confusion": None if table is None else {"labels": list(table.labels), "counts": [list(line) for line in table.counts]},
         }
+
+    def _cost(self, one: Scored) -> float | None:
+        found = None if self.bill is None else self.bill.of(one)
+        return None if found is None else 1000 * found
 
 
 def judge(
@@ -77,6 +89,8 @@ def judge(
     seed: int,
     gates: GatesConfig,
     groups: Mapping[str, str] | None = None,
+    prices: PricesConfig | None = None,
+    training_seconds: float | None = None,
 ) -> Judgement:
     """Score every system on the test rows and say whether the tuned one earned its place.
 
@@ -87,6 +101,8 @@ def judge(
         seed: of the resamples, which all systems and measures share.
         gates: the recipe's bounds.
         groups: row id -> group, where rows of a group aren't independent; a row without one stands alone.
+        prices: what answers cost, where the recipe says so.
+        training_seconds: what training took, where it is known.
 
     Raises:
         DataError: systems with different rows or references, a row twice, no row, or a deciding measure whose
@@ -107,7 +123,8 @@ def judge(
         )
         for system in lined_up
     )
-    return _decide(Trial(measures[0], scored, drawn), task, gates)
+    bill = None if prices is None else bill_of(lined_up, prices, training_seconds)
+    return _decide(Trial(measures[0], scored, drawn, bill), task, gates)
 
 
 def _resamples(tuned: System, count: int, seed: int, groups: Mapping[str, str] | None) -> Resamples:
@@ -137,4 +154,6 @@ def _decide(trial: Trial, task: Task, gates: GatesConfig) -> Judgement:
         gates=() if gates.gain is None else (Gate(name="gain", bound=gates.gain, value=low, holds=low >= gates.gain),),
         systems=trial.scored,
         confusion=confusion(trial.tuned.system.predictions) if task is Task.CLASSIFY else None,
+        bill=trial.bill,
+        prompted=prompted(trial),
     )

@@ -3,7 +3,8 @@
 from math import ceil
 
 from tunesmith.data.config import Task
-from tunesmith.evaluate.trial import Scored, Trial
+from tunesmith.evaluate.price_wording import not_worth_it, price_notes
+from tunesmith.evaluate.trial import Scored, Trial, is_rival
 from tunesmith.score.classification import OTHER
 from tunesmith.score.paired import Comparison
 
@@ -25,7 +26,7 @@ def sentence_of(trial: Trial, gained: bool) -> str:
     lost = against.is_loss and not trial.too_small
     opening = _gained(trial) if gained else "No gain shown"
     if lost:
-        opening += ", fine-tuning made it worse"
+        opening += f", {_name(rival)} does better" if is_rival(rival.system.key) else ", fine-tuning made it worse"
     elif trial.too_small and not gained:
         opening += f", {trial.drawn.units} {'groups of ' if trial.drawn.grouped else ''}test rows are too few to tell"
     sign = -1.0 if lost else 1.0
@@ -48,7 +49,8 @@ def _gained(trial: Trial) -> str:
     """How a gain is said: plainly, or after what is far cheaper and does as well, since that is what a reader must know first."""
     floors = [one for one in trial.scored if one.system.kind == "floor" and one.against is not None and one.against.difference <= 0]
     if not floors:
-        return "Fine-tuning earned its place"
+        dear = not_worth_it(trial)
+        return "Fine-tuning beat the base, and the gain is not worth its price" if dear else "Fine-tuning earned its place"
     best = min(floors, key=lambda one: one.against.difference if one.against is not None else 0.0)
     value = trial.measure.shown(trial.value(best))
     if best.against is not None and best.against.is_loss:
@@ -60,6 +62,7 @@ def notes_on(trial: Trial, task: Task, gained: bool) -> list[str]:
     """What a reader should mind: doubts, cheaper ways, answers that betray a fault."""
     notes = [
         *_doubts(trial, task, gained),
+        *price_notes(trial),
         *(note for one in trial.scored if one.system.kind == "floor" for note in _floor_note(trial, one, task)),
     ]
     rows = trial.tuned.system.predictions

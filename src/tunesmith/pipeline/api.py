@@ -135,12 +135,14 @@ def run(recipe: Recipe, *, workspace: Path = DEFAULT, again: bool = False, liste
     """
     from tunesmith.models.load import base_hash
     from tunesmith.pipeline.datasets import data_content, looked_at_content, other_content
+    from tunesmith.pipeline.rivals import rivals_of
     from tunesmith.pipeline.rounds import start_folder
 
     recipe = with_schema(recipe, Path())
     place = Workspace(Path(workspace))
     base, content = base_hash(recipe.base), data_content(recipe.data)
-    identity = digest([recipe.identity(), content, base, *other_content(recipe), *looked_at_content(recipe)])
+    against = (f"against {rival.content}" for rival in rivals_of(recipe, place))
+    identity = digest([recipe.identity(), content, base, *other_content(recipe), *looked_at_content(recipe), *against])
     with place.ledger() as ledger:
         earlier = ledger.rounds(identity=identity)
         unfinished = [record for record in earlier if record.status != "done"]

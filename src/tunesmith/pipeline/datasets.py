@@ -143,13 +143,15 @@ def other_content(recipe: Recipe) -> list[str]:
 
 def looked_at_content(recipe: Recipe) -> list[str]:
     """Content hashes of files that only looks at the finished model read: where they change there is a new round, and no new training."""
-    asked = recipe.evaluate.safety
-    if asked is None:
-        return []
-    return [
-        f"safety {name} {digest_folder(Path(path)) if name == 'classifier' and Path(path).is_dir() else _content(path)}"
-        for name, path in asked.files.items()
-    ]
+    asked = {"forgetting": recipe.evaluate.forgetting.files}
+    if recipe.evaluate.safety is not None:
+        asked["safety"] = recipe.evaluate.safety.files
+    return [f"{look} {name} {_file_content(path)}" for look, files in asked.items() for name, path in files.items()]
+
+
+def _file_content(path: str) -> str:
+    """Hash of a file, or of the model in a folder."""
+    return digest_folder(Path(path)) if (Path(path) / "tunesmith.json").exists() else _content(path)
 
 
 def groups_of(dataset: Dataset, side: str, by: str | None) -> dict[str, str] | None:

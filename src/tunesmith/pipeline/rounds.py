@@ -45,6 +45,7 @@ from tunesmith.pipeline.looks.safety import refuse_unreadable
 from tunesmith.pipeline.making import Making, had_again
 from tunesmith.pipeline.material import Material, class_weights
 from tunesmith.pipeline.preflight import CheckReport, preflight
+from tunesmith.pipeline.rivals import Rival, refuse_others, rivals_of, score_rivals, what_it_has_seen
 from tunesmith.pipeline.trackers import refuse_without_library
 from tunesmith.pipeline.training import SNAPSHOTS, forget_checkpoints
 from tunesmith.pipeline.twins import Twins, trainings, trainings_told
@@ -55,7 +56,7 @@ from tunesmith.report.card import write_card
 from tunesmith.score.prediction import Prediction
 
 TRAIN_VERSION = 3
-BASELINES_VERSION = 5
+BASELINES_VERSION = 6
 OPENINGS_BEFORE_WARNING = 10
 LOOKED_AT = (
     "resamples",
@@ -70,6 +71,8 @@ LOOKED_AT = (
     "seeds",
     "judge",
     "code",
+    "prices",
+    "against",
 )
 """Settings of `evaluate` that change nothing of what baselines answer."""
 
@@ -137,6 +140,11 @@ class Bench:
         answers = [row.answer for row in self.sides["train"]]
         return resolve(self.dataset.task, self.recipe.evaluate.metrics, answers=answers, judged=self.judged_alone)
 
+    @cached_property
+    def rivals(self) -> list[Rival]:
+        """Other models that must be beaten."""
+        return rivals_of(self.recipe, self.workspace)
+
     @property
     def judged(self) -> Sides:
         """What evaluation may see."""
@@ -168,6 +176,9 @@ class Bench:
         found.facts["trainings"] = trainings(self.recipe)
         told = trainings_told(self.recipe)
         found.notes.extend([*self.dataset.notes, *([told] if told else [])])
+        warned, noted = what_it_has_seen(self.rivals, self.dataset, self.workspace)
+        found.warnings.extend(warned)
+        found.notes.extend(noted)
         return found
 
     def refuse_early(self) -> None:
@@ -181,6 +192,7 @@ class Bench:
         refuse_what_cant_be_adapted(self.base, settled(recipe, str(task.value)).method, given.outputs)
         planted(recipe, task, self.sides["train"], self.labels)
         refuse_what_cant_be_written(self.base.model, self.renderer, self.judged, recipe, self.metrics[0])
+        refuse_others(self.rivals, task, self.labels, self.metrics[0], self.base.tokenizer.get_vocab)
 
 
 def bench_of(recipe: Recipe, workspace: Workspace, listen: Listener, base_hash: str) -> Bench:
@@ -380,6 +392,7 @@ class Execution:
             "dataset": bench.dataset.id,
             "base": bench.base_hash,
             "evaluate": recipe.evaluate.model_dump(mode="json", exclude=set(LOOKED_AT)),
+            "against": [rival.content for rival in bench.rivals],
             "metric": bench.metrics[0],
             "instruction": recipe.data.instruction,
             "label_words": recipe.data.label_words,
@@ -393,6 +406,7 @@ class Execution:
 
             answers = make_folder(self.folder / "baselines-unfinished")  # outlives a kill: no system answers the test rows twice
             piece = score_baselines(base, bench.judged, recipe, bench.metrics, answers, self.listen)
+            piece["names"] |= score_rivals(bench.rivals, bench.judged, recipe, answers, self.listen)
             shutil.copytree(answers, out, dirs_exist_ok=True)
             write_json(out / "few_shot.json", piece)
 
@@ -462,6 +476,8 @@ class Execution:
             seed=recipe.seed,
             gates=recipe.gates,
             groups=groups_of(bench.dataset, "test", recipe.data.split.by),
+            prices=recipe.evaluate.prices,
+            training_seconds=sum(step["seconds"] for step in read_json(self.folder / "training.json")["steps"]),
         )
 
     def _tell_ledger(self, report: dict[str, Any]) -> None:

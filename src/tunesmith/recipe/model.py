@@ -70,6 +70,9 @@ class Recipe(Section):
             holder[name] = PurePath(holder[name]).name if holder[name] is not None else None
         if self.evaluate.safety is not None:
             canonical["evaluate"]["safety"] |= {name: PurePath(path).name for name, path in self.evaluate.safety.files.items()}
+        forgetting = canonical["evaluate"]["forgetting"]
+        forgetting |= {name: PurePath(path).name for name, path in self.evaluate.forgetting.files.items()}
+        canonical["evaluate"]["against"] = [PurePath(name).name for name in canonical["evaluate"]["against"]]
         return digest(canonical)
 
 
@@ -96,10 +99,21 @@ def resolved(recipe: Recipe, folder: Path) -> Recipe:
     if replay.path is not None:
         found = replay.model_copy(update={"path": _from(folder, replay.path)})
         update["train"] = recipe.train.model_copy(update={"regularise": recipe.train.regularise.model_copy(update={"replay": found})})
-    if recipe.evaluate.safety is not None:
-        paths = {name: _from(folder, path) for name, path in recipe.evaluate.safety.files.items()}
-        update["evaluate"] = recipe.evaluate.model_copy(update={"safety": recipe.evaluate.safety.model_copy(update=paths)})
+    update["evaluate"] = _evaluate_resolved(recipe.evaluate, folder)
     return with_schema(recipe.model_copy(update=update), folder)
+
+
+def _evaluate_resolved(config: EvaluateConfig, folder: Path) -> EvaluateConfig:
+    """The section with its files counted from a folder; what is looked at beside the score names its own."""
+    update: dict[str, Any] = {
+        "against": [_from(folder, name) if _is_local(name, folder) else name for name in config.against]  # the others are ids of rounds
+    }
+    files = {name: _from(folder, path) for name, path in config.forgetting.files.items()}
+    update["forgetting"] = config.forgetting.model_copy(update=files)
+    if config.safety is not None:
+        paths = {name: _from(folder, path) for name, path in config.safety.files.items()}
+        update["safety"] = config.safety.model_copy(update=paths)
+    return config.model_copy(update=update)
 
 
 def with_schema(recipe: Recipe, folder: Path) -> Recipe:

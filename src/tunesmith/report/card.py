@@ -15,15 +15,17 @@ Fractions run from 0 to 1. Intervals (`low`, `high`) are 95%. Times are seconds;
                   memory at the peak), continued (how often it went on after a stop)
     verdict       outcome ("gain" or "no gain shown"), sentence, metric (the one that decides), best_baseline (its key),
                   gain {value, low, high, p_value} (over that baseline; p one-sided), notes [text],
-                  gates [{name, bound, value, holds}] (value: the unfavourable end of the interval)
-    systems       [{key, name, kind, metrics, rows, prompt_tokens, answer_tokens, seconds_per_answer, against}], in order:
-                  zero-shot, few-shot, floors, tuned last.
+                  gates [{name, bound, value, holds}] (value: the unfavourable end of the interval),
+                  costs {currency, training (amount), training_seconds, against (key of the base's best prompt), pays_after (answers after
+                  which training has paid for itself against it)}; null where no prices are stated
+    systems       [{key, name, kind, metrics, rows, prompt_tokens, answer_tokens, seconds_per_answer, cost_per_1000, against}], in order:
+                  zero-shot, few-shot, floors, other models (champion, model-2), tuned last.
                   kind: "baseline", "floor" or "tuned". metrics: {name: {value, low, high}}. rows: answered test rows.
-                  prompt_tokens, answer_tokens: means per answer.
+                  prompt_tokens, answer_tokens: means per answer. cost_per_1000: of 1,000 answers, in the currency of verdict.costs.
                   against: {difference, low, high, p_value, test}, how much better than this one the tuned model is in the
                   deciding metric, paired over the same rows: tuned minus this one, or the reverse for a metric of which
                   less is better; null for the tuned one.
-    few_shot      k and form (chosen), tried [{k, form, value}] (value: deciding metric on `select`), rows (how many of them);
+    few_shot      k, form and by (chosen; by: how examples are, "random" or "similar"), tried [{k, form, value}] (value: deciding metric on `select`), rows (how many of them);
                   null where none was tried
     data          path, format, task, mapping {part: column}, waterfall [{stage, kept, changed, dropped, reasons {text: rows}}]
                   (changed rows are kept too: kept + dropped = rows that came in), sides {train, select, calibrate, test: rows},

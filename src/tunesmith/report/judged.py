@@ -12,6 +12,7 @@ from tunesmith.report import charts, figures
 from tunesmith.report.figures import Metric, metric_of
 from tunesmith.report.shape import Estimate, FewShot, Report, System
 from tunesmith.report.text import one_line
+from tunesmith.score.costs import money
 
 FIRST_METRICS, NEXT_METRICS = 4, 7
 """How many metrics stand in the first table, beside the costs, and in each further one."""
@@ -61,6 +62,8 @@ class Comparison:
     plot: Markup | None
     rows: int | None
     tests: list[str]
+    costs: list[str]
+    """Heads of the columns of costs, on two lines each."""
 
 
 def comparison(report: Report) -> Comparison | None:
@@ -81,7 +84,28 @@ def comparison(report: Report) -> Comparison | None:
         plot=plot,
         rows=max(counts, default=None),
         tests=list(tests),
+        costs=cost_heads(report),
     )
+
+
+def cost_heads(report: Report) -> list[str]:
+    """What stands over the columns of costs; a line break where it belongs."""
+    return ["Prompt\ntokens", "Answer\ntokens", "ms per\nanswer", *([f"{currency(report)} per\n1,000 answers"] if priced(report) else [])]
+
+
+def priced(report: Report) -> bool:
+    """Whether the cost of any system's answers is known."""
+    return any(system.cost_per_1000 is not None for system in report.systems)
+
+
+def currency(report: Report) -> str:
+    """The currency of all amounts."""
+    return one_line(report.verdict.costs.currency if report.verdict.costs else "", 8) or "Cost"
+
+
+def amount(value: float | None) -> str:
+    """An amount of money with three digits that mean something."""
+    return figures.ABSENT if value is None else money(value)
 
 
 def _plot_title(report: Report, metric: Metric) -> str:
@@ -104,6 +128,7 @@ def _system_row(report: Report, system: System, metrics: list[Metric], first: Me
             figures.ABSENT if system.prompt_tokens is None else figures.decimal(system.prompt_tokens, 1),
             figures.ABSENT if system.answer_tokens is None else figures.decimal(system.answer_tokens, 1),
             figures.milliseconds(system.seconds_per_answer),
+            *([amount(system.cost_per_1000)] if priced(report) else []),
         ],
         against=against,
     )

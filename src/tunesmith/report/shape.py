@@ -69,6 +69,16 @@ class Gate(Part):
     holds: bool | None = None
 
 
+class Costs(Part):
+    """What training cost, and how many answers pay it back; amounts in `currency`."""
+
+    currency: str = ""
+    training: Number = None
+    training_seconds: Number = None
+    against: str | None = None
+    pays_after: Count = None
+
+
 class Verdict(Part):
     outcome: str = ""
     sentence: str = ""
@@ -77,6 +87,7 @@ class Verdict(Part):
     gain: Estimate | None = None
     notes: list[str] = []
     gates: list[Gate] = []
+    costs: Costs | None = None
 
 
 class Against(Part):
@@ -98,6 +109,7 @@ class System(Part):
     prompt_tokens: Number = None
     answer_tokens: Number = None
     seconds_per_answer: Number = None
+    cost_per_1000: Number = None
     against: Against | None = None
 
     @property

@@ -67,6 +67,8 @@ def _table(report: Report) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
+    from tunesmith.report import judged
+
     metrics = [metric_of(key, [system.metrics.get(key) for system in report.systems]) for key in report.metrics[:METRICS]]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("System", overflow="fold")
@@ -74,10 +76,13 @@ def _table(report: Report) -> "Table":
     for metric in metrics:
         head = for_terminal(metric.head, 36 if wide else 24)
         table.add_column(Text(_in_two(head) if wide else head), justify="right", no_wrap=True)
-    for head in ("Tuned better\nthan this by", "Prompt\ntokens", "ms per\nanswer"):
-        table.add_column(head, justify="right", no_wrap=True)
+    priced = judged.priced(report)
+    costs = [f"{for_terminal(judged.currency(report), 8)} per\n1,000"] if priced else []
+    for head in ("Tuned better\nthan this by", "Prompt\ntokens", "ms per\nanswer", *costs):
+        table.add_column(Text(head), justify="right", no_wrap=True)
     for system in report.systems:
-        table.add_row(*map(Text, _cells(system, metrics)), style="bold" if system.kind == "tuned" else "")
+        cost = [judged.amount(system.cost_per_1000)] if priced else []
+        table.add_row(*map(Text, [*_cells(system, metrics), *cost]), style="bold" if system.kind == "tuned" else "")
     return table
 
 

@@ -183,7 +183,7 @@ def test_the_json_is_the_reports() -> None:
     found = verdict(200, {"zero-shot": 0.5, "linear": 0.6, "tuned": 0.7}, metrics=resolve(Task.CLASSIFY), gates=GatesConfig(gain=0.01))
     value = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert set(value) == {"verdict", "systems", "confusion"}
-    assert set(value["verdict"]) == {"outcome", "sentence", "metric", "best_baseline", "gain", "notes", "gates"}
+    assert set(value["verdict"]) == {"outcome", "sentence", "metric", "best_baseline", "gain", "notes", "gates", "costs"}
     assert set(value["verdict"]["gain"]) == {"value", "low", "high", "p_value"}
     assert value["verdict"]["gates"][0]["name"] == "gain"
     assert [one["key"] for one in value["systems"]] == ["zero-shot", "linear", "tuned"]
