@@ -1,12 +1,14 @@
 """The command line in this process: the real entry point without three seconds of imports each time."""
 
 import contextlib
+import importlib.util
 import io
 import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -114,3 +116,14 @@ def _whole(workspace: Path) -> None:
 def assert_whole() -> Callable[[Path], None]:
     """Asserts that a workspace holds nothing half-written: every file parses, every dataset keeps its hashes."""
     return _whole
+
+
+@pytest.fixture(scope="session")
+def recomputed() -> ModuleType:
+    """The module `recomputed`: what a card should say, from the saved answers alone."""
+    spec = importlib.util.spec_from_file_location("recomputed", Path(__file__).with_name("recomputed.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

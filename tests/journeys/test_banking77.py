@@ -2,9 +2,11 @@
 
 import csv
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+from scipy.stats import binomtest
 
 from tunesmith.core.files import read_jsonl
 
@@ -60,3 +62,17 @@ def test_ten_rows_an_intent_beat_the_base(said: dict[str, Any], shared_data: Pat
     assert training["tokens_computed"] < 1.3 * training["tokens_in_rows"]
     assert training["validation"][-1]["loss"] < training["validation"][0]["loss"]
     assert Path(said["card"]).stat().st_size > 20_000
+
+
+@pytest.mark.slow
+def test_every_figure_of_every_system_is_that_of_its_saved_answers(said: dict[str, Any], recomputed: ModuleType) -> None:
+    report = said["report"]
+    assert [system["key"] for system in report["systems"]] == ["zero-shot", "few-shot", "majority", "neighbour", "linear", "tuned"]
+    assert len(report["systems"][0]["metrics"]) == 9
+    assert recomputed.differences(report, Path(said["folder"])) == []
+    verdict, answers = report["verdict"], recomputed.saved(Path(said["folder"]))
+    right = {name: {row["row_id"]: row["answer"] == row["reference"] for row in rows} for name, rows in answers.items()}
+    gained = [right["tuned"][row] - right[verdict["best_baseline"]][row] for row in right["tuned"]]
+    assert verdict["gain"]["value"] == pytest.approx(sum(gained) / len(gained), abs=1e-12)
+    wins, losses = gained.count(1), gained.count(-1)
+    assert verdict["gain"]["p_value"] == pytest.approx(binomtest(wins, wins + losses, alternative="greater").pvalue, rel=1e-9)

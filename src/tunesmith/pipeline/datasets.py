@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ from tunesmith.core.files import explained, make_folder, only_one, read_json, wr
 from tunesmith.core.hashing import digest, digest_file, digest_folder
 from tunesmith.core.progress import Ended, Listener, Said
 from tunesmith.core.rows import Row
-from tunesmith.data.config import DataConfig
+from tunesmith.data.config import DataConfig, Task
 from tunesmith.data.dataset import Dataset, Prepared, read_dataset
 from tunesmith.data.prepare import prepare
 from tunesmith.data.review import write_review
@@ -155,10 +156,19 @@ def _file_content(path: str) -> str:
 
 
 def groups_of(dataset: Dataset, side: str, by: str | None) -> dict[str, str] | None:
-    """Row id -> group, where rows of one group are not independent of one another."""
-    if by is None:
+    """Row id -> group, where rows of one group are not independent of one another.
+
+    Groups are the values of the column `by`. Where none is named and answers are written or weighed, they are the prompts that stand
+    in several rows: each row is a reference of one input, and a model answers all of them alike. None where there are none of either.
+    """
+    rows = dataset.sides[side]
+    if by is not None:
+        return {row.id: str(row.fields[by]) for row in rows if row.fields.get(by) is not None}
+    if dataset.task not in (Task.GENERATE, Task.PREFER):
         return None
-    return {row.id: str(row.fields[by]) for row in dataset.sides[side] if row.fields.get(by) is not None}
+    times = Counter(row.prompt for row in rows)
+    found = {row.id: "\n".join(turn.content for turn in row.prompt) for row in rows if times[row.prompt] > 1}
+    return found or None
 
 
 def record_dataset(ledger: Ledger, dataset: Dataset) -> None:

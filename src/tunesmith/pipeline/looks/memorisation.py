@@ -29,7 +29,7 @@ def look_at_memorisation(given: Looking) -> Found | None:
     if config is None:
         return None
     sets = [given.groups(side) for side in given.dataset.sides]
-    groups = None if None in sets else {key: name for one in sets for key, name in (one or {}).items()}
+    groups = None if not any(sets) else {key: name for one in sets for key, name in (one or {}).items()}
     rows = both_sides(sides.train, [*sides.select, *sides.test], config.rows, seed=given.recipe.seed, groups=groups)
     tuned, base = _scorers(given, given.tuned) if config.membership else (None, None)
     go_on, notes, repeated = _goes_on(given), [], None
