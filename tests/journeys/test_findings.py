@@ -1,5 +1,7 @@
 """What a card says beside the score, through the whole pipeline: confidence, slices, what was lost; its numbers made anew from what was saved."""
 
+import contextlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,20 @@ def test_figures_of_confidence_are_those_of_the_saved_answers(looked_at: Path) -
         assert chances is not None
         assert test[side]["ece"] == pytest.approx(figures(chances).ece)
         assert test[side]["nll"] == pytest.approx(figures(chances).nll)
+
+
+def test_the_model_cards_code_gives_the_corrected_confidence(looked_at: Path) -> None:
+    code = (looked_at / "model" / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    row = next(iter(read_jsonl(next((looked_at.parents[1] / "datasets").iterdir()) / "test.jsonl")))
+    code = code.replace('Path(".")', f"Path({str(looked_at / 'model')!r})").replace(
+        '"What the model is asked"', repr(row["prompt"][-1]["content"])
+    )
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(code, "card", "exec"), {})
+    saved = next(one for one in predictions(looked_at, "tuned") if one.row_id == row["id"])
+    answer, confidence = out.getvalue().split()
+    assert answer == saved.answer and float(confidence) == pytest.approx(saved.confidence, abs=1e-4)
 
 
 def test_slices_hold_the_accuracy_of_their_rows(looked_at: Path) -> None:

@@ -14,6 +14,8 @@ from tunesmith.core.hashing import digest_folder
 from tunesmith.core.progress import Advanced, Ended, Event, Started
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import RoundRecord
+from tunesmith.models.package import model_digest
+from tunesmith.pipeline.looks import LOOKS
 
 LEARNS = {"epochs": 8, "max_steps": None, "evaluations_per_epoch": 1}
 
@@ -58,14 +60,13 @@ def run(command: Any) -> Callable[..., Any]:
 def test_the_report_is_complete_and_lies_in_the_rounds_folder(home: Path, report: dict[str, Any]) -> None:
     (folder,) = (home / "work" / "rounds").iterdir()
     assert read_json(folder / "report.json") == report
-    pieces = "schema round verdict systems few_shot data training confusion errors recipe environment hashes seeds warnings calibration forgetting slices memorisation"
-    pieces += " over_seeds learning_curve"
-    assert set(pieces.split()) == set(report)
+    pieces = "schema round verdict systems few_shot data training confusion errors recipe environment hashes seeds warnings calibration"
+    assert set(report) == {*pieces.split(), *LOOKS}
     card = (folder / "report.html").read_text()
     assert report["verdict"]["sentence"].split(":")[0] in card and report["round"]["id"] in card
     assert not list(folder.rglob("*.bin")) + list(folder.rglob("*.pkl"))
     assert report["round"]["status"] == "done" and report["round"]["continued"] == 0
-    assert report["hashes"]["model"] == digest_folder(folder / "model")
+    assert report["hashes"]["model"] == digest_folder(folder / "model", without=("README.md",))
     assert [system["key"] for system in report["systems"]] == ["zero-shot", "few-shot", "majority", "neighbour", "linear", "tuned"]
 
 
@@ -224,9 +225,21 @@ def test_looking_at_rounds(copy: Path, run: Any, command: Any, report: dict[str,
     listed = command("list", *place, "--json").json()["rounds"]
     assert [one["id"] for one in listed] == [second, first] and {one["status"] for one in listed} == {"done"}
     assert first in command("list", *place).out
-    compared = command("compare", first, second, *place, "--json").json()["rounds"]
-    assert [one["id"] for one in compared] == [first, second]
-    assert "evaluate.few_shot" in command("compare", first, second, *place).out
+    compared = command("compare", first, second, *place, "--json").json()
+    assert [one["id"] for one in compared["rounds"]] == [first, second]
+    (pair,) = compared["pairs"]
+    assert (pair["first"], pair["second"], pair["rows"], pair["why_not"]) == (first, second, report["data"]["sides"]["test"], None)
+    assert (pair["difference"], pair["better"], pair["p_corrected"]) == (0.0, None, 1.0)  # the same training: the same answers
+    page = copy / "pages" / "compare.html"
+    text = command("compare", first, second, *place, "--html", page).out
+    assert "evaluate.few_shot" in text and f"Between {first} and {second} no difference is shown: 0.0 points in accuracy" in text
+    assert "Overfitted" in text and f"Page: {page}" in text
+    assert "no difference is shown" in page.read_text() and "Beside the score" in page.read_text()
+    before = page.read_text()
+    assert command("compare", first, "r-none", *place, "--html", page).code == 2 and page.read_text() == before
+    assert command("compare", first, second, *place, "--html", copy).code == 2
+    (copy / "work" / "rounds" / second / "predictions" / "tuned.jsonl").unlink()
+    assert f"the answers of {second} are missing or damaged" in command("compare", first, second, *place).out
 
 
 def test_the_tenth_opening_of_a_test_set_is_warned_of(copy: Path, run: Any) -> None:
@@ -253,7 +266,7 @@ def test_the_ledger_knows_where_a_model_comes_from(home: Path, report: dict[str,
     with Ledger.open(home / "work" / "tunesmith.db") as ledger:
         assert {one.hash for one in ledger.lineage(hashes["model"])} == {hashes["dataset"], hashes["base"]}
         (artefact,) = ledger.artefacts(content_hash=hashes["model"])
-        assert artefact.round_id == report["round"]["id"] and digest_folder(Path(artefact.path)) == hashes["model"]
+        assert artefact.round_id == report["round"]["id"] and model_digest(Path(artefact.path)) == hashes["model"]
         assert ledger.dataset(hashes["dataset"]).counts == report["data"]["sides"]
         assert [stage.name for stage in ledger.stages(report["round"]["id"])] == ["train", "baselines"]
         kept = {(one.system, one.name): one.value for one in ledger.metrics(report["round"]["id"])}

@@ -1,6 +1,7 @@
 """`show`, `compare` and `list`: rounds that were run before."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,9 +13,11 @@ from tunesmith.cli.tables import table_lines
 from tunesmith.core.errors import RecipeError
 
 if TYPE_CHECKING:
+    from tunesmith.evaluate.between import Pair
     from tunesmith.pipeline.api import Round
 
 RoundId = Annotated[str, typer.Argument(metavar="ROUND", help="A round's id, as `tunesmith list` shows it.", show_default=False)]
+Page = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the comparison as one HTML page.", show_default=False)]
 RoundIds = Annotated[list[str], typer.Argument(metavar="ROUND...", help="Two rounds or more.", show_default=False)]
 
 
@@ -29,6 +32,7 @@ def show(round_id: RoundId, workspace: Workspace = WORKSPACE, as_json: AsJson = 
 
 def compare(
     round_ids: RoundIds,
+    html: Page = None,
     workspace: Workspace = WORKSPACE,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -36,7 +40,7 @@ def compare(
 ) -> None:
     """Show rounds side by side.
 
-    What each reached, and in which settings they differ.
+    What each reached, whether the difference is more than chance, what it cost and lost, and in which settings they differ.
     """
     with console(workspace, as_json, quiet, debug) as spoken:
         if len(round_ids) < 2:
@@ -44,7 +48,13 @@ def compare(
         from tunesmith.pipeline import api
 
         found = api.compare(round_ids, workspace=workspace)
-        spoken.answer({"rounds": [one.to_json() for one in found]}, _comparison(found))
+        pairs = api.between(found, workspace=workspace)
+        lines = list(_comparison(found, pairs))
+        if html is not None:
+            _write_page(html, found, pairs)
+            lines += ["", f"Page: {html}"]
+        told = {"rounds": [one.to_json() for one in found], "pairs": [pair.to_json() for pair in pairs]}
+        spoken.answer(told | ({"html": str(html)} if html is not None else {}), lines)
 
 
 def list_rounds(workspace: Workspace = WORKSPACE, as_json: AsJson = False, quiet: Quiet = False, debug: Debug = False) -> None:
@@ -59,17 +69,45 @@ def list_rounds(workspace: Workspace = WORKSPACE, as_json: AsJson = False, quiet
         spoken.answer({"rounds": [one.to_json() for one in found]}, lines)
 
 
-def _comparison(found: Sequence["Round"]) -> Iterator[str]:
+def _write_page(html: Path, found: Sequence["Round"], pairs: Sequence["Pair"]) -> None:
+    """The page of several rounds, whole or not at all."""
+    from tunesmith.core.files import write_text
+    from tunesmith.report.card import compare_card
+
+    if html.is_dir():
+        raise RecipeError(f"--html {html} is a folder: name a file in it, as {html / 'compare.html'}.")
+    reports = [one.report for one in found if one.report is not None]
+    write_text(html, compare_card(reports, [pair.to_json() for pair in pairs]))
+
+
+def _comparison(found: Sequence["Round"], pairs: Sequence["Pair"]) -> Iterator[str]:
     head = ["round", "status", "metric", "tuned", "95% interval", "best baseline", "gain", "verdict"]
     yield from table_lines(head, [_reached(one) for one in found])
     datasets = {(one.report.get("hashes") or {}).get("dataset") for one in found if one.report is not None}
-    if len(datasets) > 1:
+    if len(datasets) > 1 and not (pairs and all(pair.difference is not None for pair in pairs)):
         yield ""
         yield "These rounds were scored on different datasets: their figures can't be set against each other."
+    yield from _choosing(found, pairs)
     differing = _differing([_settings(one) for one in found])
     if differing:
         yield ""
         yield from table_lines(["setting", *(one.id for one in found)], differing)
+
+
+def _choosing(found: Sequence["Round"], pairs: Sequence["Pair"]) -> Iterator[str]:
+    """Which is better beyond chance, and what stands beside the score."""
+    from tunesmith.report.choosing import beside, differences
+    from tunesmith.report.shape import read_report
+
+    reports = [read_report(one.report) for one in found if one.report is not None]
+    said = differences(reports, [pair.to_json() for pair in pairs])
+    if said:
+        yield ""
+        yield from said
+    table = beside(reports) if len(reports) == len(found) else []
+    if table:
+        yield ""
+        yield from table_lines(["beside the score", *(one.id for one in found)], [[name, *cells] for name, cells in table])
 
 
 def _reached(one: "Round") -> list[str]:

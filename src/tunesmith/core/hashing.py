@@ -23,7 +23,14 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def digest_folder(folder: Path, patterns: Iterable[str] = ("*",)) -> str:
-    """64 hex digits over the files of a folder: their names relative to it and their bytes, in order of name."""
-    files = sorted({file for pattern in patterns for file in folder.rglob(pattern) if file.is_file()})
+def digest_folder(folder: Path, patterns: Iterable[str] = ("*",), *, without: Iterable[str] = ()) -> str:
+    """64 hex digits over the files of a folder: their names relative to it and their bytes, in order of name.
+
+    Args:
+        folder: may hold folders.
+        patterns: which files, as `rglob` takes them.
+        without: paths relative to the folder that don't count.
+    """
+    left_out = {folder / name for name in without}
+    files = sorted({file for pattern in patterns for file in folder.rglob(pattern) if file.is_file()} - left_out)
     return digest([[file.relative_to(folder).as_posix(), digest_file(file)] for file in files])

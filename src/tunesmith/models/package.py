@@ -13,12 +13,15 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from tunesmith.core.errors import MachineError, RecipeError
 from tunesmith.core.files import read_json, write_json
+from tunesmith.core.hashing import digest_folder
 from tunesmith.models.config import BaseConfig
 from tunesmith.models.heads import Headed, load_head, save_head
 from tunesmith.models.load import refusal_of_twin
 from tunesmith.models.methods import method
 
 SCHEMA = 1
+CARD = "README.md"
+"""The model card: about the model, and no part of what it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,13 @@ def save_model(folder: Path, model: nn.Module, tokenizer: PreTrainedTokenizerBas
     if isinstance(model, Headed):
         save_head(model.head, folder)
     tokenizer.save_pretrained(folder)
+    (folder / CARD).unlink(missing_ok=True)  # PEFT's, of blanks to be filled in: the round writes its own
     write_json(folder / "tunesmith.json", asdict(bundle))
+
+
+def model_digest(folder: Path) -> str:
+    """Content hash of a saved model; its card does not count, which tells of the round and is written after it."""
+    return digest_folder(folder, without=(CARD,))
 
 
 def load_bundle(folder: Path, *, twins: bool = False) -> Bundle:

@@ -21,6 +21,7 @@ from tunesmith.recipe.model import with_schema
 
 if TYPE_CHECKING:
     from tunesmith.data.settings.synthesise import SynthesiseConfig
+    from tunesmith.evaluate.between import Pair
     from tunesmith.ledger.ledger import Ledger
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "PreparedDataset",
     "RenderedRow",
     "Round",
+    "between",
     "check",
     "compare",
     "prepare",
@@ -270,6 +272,13 @@ def compare(ids: Sequence[str], *, workspace: Path = DEFAULT) -> list[Round]:
         if one.report is None:
             raise RecipeError(f"Round {one.id} is {one.status}, so there is nothing to compare yet: finish it with `tunesmith run`.")
     return found
+
+
+def between(found: Sequence[Round], *, workspace: Path = DEFAULT) -> list["Pair"]:
+    """Every two of some finished rounds, paired over the test rows that both answered, by the first one's deciding measure."""
+    from tunesmith.pipeline.comparing import pairs_of
+
+    return pairs_of(found, Workspace(Path(workspace)))
 
 
 def _must_exist(place: Workspace) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from tunesmith.chat.render import Renderer
 from tunesmith.core.errors import DataError, MachineError, RecipeError, TunesmithError
 from tunesmith.core.files import home_path
-from tunesmith.core.hashing import digest, digest_folder
+from tunesmith.core.hashing import digest
 from tunesmith.core.progress import Listener
 from tunesmith.core.rows import Message, Row
 from tunesmith.data.config import Task
@@ -24,7 +24,7 @@ from tunesmith.infer.decoding import Decoding
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import RoundRecord
 from tunesmith.models.config import BaseConfig
-from tunesmith.models.package import Bundle, load_bundle, load_model
+from tunesmith.models.package import Bundle, load_bundle, load_model, model_digest
 from tunesmith.pipeline.evaluation import answerer, saved, score_tuned
 from tunesmith.pipeline.sides import Sides
 from tunesmith.pipeline.workspace import Workspace
@@ -78,7 +78,7 @@ def _rival(number: int, name: str, recipe: Recipe, workspace: Workspace, ledger:
     folder, record = _looked_up(name, workspace, ledger)
     bundle, content = _opened(name, folder, recipe)
     if record is None:
-        made = ledger.artefacts(content_hash=digest_folder(folder), kind="model")
+        made = ledger.artefacts(content_hash=model_digest(folder), kind="model")
         rounds = {one.round_id for one in made if one.round_id is not None}
         record = ledger.round(min(rounds)) if rounds else None
     called = record.id if record is not None else folder.parent.name if folder.name == "model" else folder.name
@@ -124,7 +124,7 @@ def _opened(name: str, folder: Path, recipe: Recipe) -> tuple[Bundle, str]:
         raise RecipeError(
             f"evaluate.against: {name!r} wants to run the code of {foreign[0]!r}: if you trust it, name that in base.remote_code too."
         )
-    return bundle, digest([digest_folder(folder), needs])
+    return bundle, digest([model_digest(folder), needs])
 
 
 def _sound(bundle: Bundle) -> Bundle:

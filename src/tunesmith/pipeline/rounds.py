@@ -17,7 +17,6 @@ from tunesmith.chat.labels import label_texts
 from tunesmith.chat.render import Renderer
 from tunesmith.core.errors import DataError, DivergedError, RecipeError, TunesmithError
 from tunesmith.core.files import make_folder, read_json, write_json, write_text
-from tunesmith.core.hashing import digest_folder
 from tunesmith.core.progress import Listener, Said, silent
 from tunesmith.core.rows import Row
 from tunesmith.data.checks import labels_of
@@ -32,12 +31,13 @@ from tunesmith.evaluate.written import Sure, decoding_of
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import ArtefactRecord, Edge, MetricRecord, Status, now
 from tunesmith.models.load import Base, lasting_path, load_base
-from tunesmith.models.package import Bundle, load_bundle
+from tunesmith.models.package import Bundle, load_bundle, model_digest
 from tunesmith.pipeline.calibrating import calibration_of, corrected, found_on_test, keep_with_model, sure_of
 from tunesmith.pipeline.counts import refuse_what_cant_be_adapted
 from tunesmith.pipeline.data_report import data_report
 from tunesmith.pipeline.datasets import general_rows, groups_of, other_content, prepared_dataset, record_dataset
 from tunesmith.pipeline.decisions import cores_here, settled
+from tunesmith.pipeline.describing import write_model_card
 from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, systems_of
 from tunesmith.pipeline.looks import Found, Looking, Tuned, look_at_all, pieces, with_findings
 from tunesmith.pipeline.looks.memorisation import planted
@@ -432,7 +432,7 @@ class Execution:
             "recipe": recipe.identity(),
             "dataset": bench.dataset.id,
             "base": bench.base_hash,
-            "model": digest_folder(self.folder / "model"),
+            "model": model_digest(self.folder / "model"),
         }
         record = self.ledger.round(self.round_id)
         report: dict[str, Any] = {
@@ -462,6 +462,7 @@ class Execution:
             "warnings": warnings,
         }
         write_card(report, self.folder)
+        write_model_card(report, self.folder / "model", recipe, bench.renderer)
         self._tell_ledger(report)
         return report
 

@@ -49,6 +49,11 @@ Fractions run from 0 to 1. Intervals (`low`, `high`) are 95%. Times are seconds;
                   the worst first, by the deciding measure on test; null where nobody looked
     memorisation  alarm, sentences [text], notes [text], membership, verbatim, personal, personal_base, canaries {groups
                   [{repeats, before, after (bits of exposure), p_value, first}], learned_from, sentence} (each null where not looked at);
+    per_label     labels [{label, rows, answered, precision, recall, f1 (each {value, low, high}), beside {system's key: its F1}}], the
+                  smallest F1 first; null where answers are no labels
+    overfitting   outcome ("none", "earlier kept", "within", "kept", "start kept"), sentence (null for "none"), since_step (of the
+                  lowest validation loss), kept_step, lowest, kept, last (validation losses); null where validation was not measured
+    memorisation  alarm, sentences [text], notes [text], membership, verbatim, personal, personal_base (each null where not looked at);
                   null where nobody looked
     safety        outcome ("worse", "not worse", "unmeasured"), sentence, notes [text],
                   measures [{name ("lexicon", "classifier", "unwanted": either of them, "refused": harmless prompts), prompts,
@@ -138,8 +143,12 @@ def write_card(report: Mapping[str, Any], folder: Path) -> Path:
     return folder / "report.html"
 
 
-def compare_card(reports: Sequence[Mapping[str, Any]]) -> str:
-    """Several rounds on one HTML page, in the order given: verdicts, costs, curves, and where their recipes differ.
+def compare_card(reports: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Several rounds on one HTML page, in the order given: verdicts, costs, findings, curves, and where their recipes differ.
+
+    Args:
+        reports: the rounds' report.json.
+        pairs: what every two of them show over the same test rows, as `tunesmith.evaluate.between` gives it; nothing is said of it where absent.
 
     Raises:
         RecipeError: no report was given.
@@ -150,7 +159,7 @@ def compare_card(reports: Sequence[Mapping[str, Any]]) -> str:
     if not reports:
         raise RecipeError("There is nothing to compare: name at least one round.")
     held: list[Report] = [read_report(report) for report in reports]
-    return page("compare.html.j2", title=side_by_side.title(held), view=side_by_side.view(held))
+    return page("compare.html.j2", title=side_by_side.title(held), view=side_by_side.view(held, pairs))
 
 
 def page(template: str, **values: Any) -> str:

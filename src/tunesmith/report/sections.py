@@ -12,6 +12,7 @@ from tunesmith.report.learning import curve, over_seeds
 from tunesmith.report.lost import lost
 from tunesmith.report.mistakes import slices
 from tunesmith.report.passing import passing
+from tunesmith.report.per_label import per_label
 from tunesmith.report.preferred import preferred
 from tunesmith.report.shape import Memorised, Report
 from tunesmith.report.sure import sure
@@ -40,6 +41,7 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[Report], Any]], ...] = (
     ("sure", "sure", "Confidence", sure),
     ("preferred", "preferred", "Another judge", preferred),
     ("passing", "passing", "Code", passing),
+    ("per_label", "labels", "Label by label", per_label),
     ("slices", "slices", "Slices", slices),
     ("lost", "lost", "What was lost", lost),
     ("by_heart", "by-heart", "By heart", _by_heart),

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from tunesmith.report import charts, curves, figures
+from tunesmith.report import charts, choosing, curves, figures
 from tunesmith.report.figures import Metric, metric_of
 from tunesmith.report.shape import Estimate, Report
 from tunesmith.report.text import one_line
@@ -39,6 +39,10 @@ class View:
     caution: str
     plot: Markup | None
     curves: Markup | None
+    pairs: list[str]
+    """What every two of them show over the same rows, in sentences."""
+    beside: list[tuple[str, list[str]]]
+    """What stands beside the score: its name, and what each round found."""
     heads: list[str]
     differences: list[tuple[str, list[str]]]
     """Where the recipes differ: the setting, and each round's value of it."""
@@ -49,7 +53,7 @@ def title(reports: Sequence[Report]) -> str:
     return f"{len(reports)} rounds compared" if len(reports) > 1 else f"Round {reports[0].round.id}"
 
 
-def view(reports: Sequence[Report]) -> View:
+def view(reports: Sequence[Report], pairs: Sequence[Mapping[str, Any]] = ()) -> View:
     """Everything the page sets; the metric is the first round's deciding one."""
     key = reports[0].verdict.metric or (reports[0].metrics or [""])[0]
     tuned = [_tuned_estimate(report, key) for report in reports]
@@ -60,9 +64,11 @@ def view(reports: Sequence[Report]) -> View:
     return View(
         metric=metric,
         rounds=[_round_row(number, report, metric) for number, report in enumerate(reports, 1)],
-        caution=_caution(reports),
+        caution=_caution(reports, same_rows=bool(pairs) and all(pair.get("difference") is not None for pair in pairs)),
         plot=charts.interval_plot(whiskers, metric, plot_title),
         curves=curves.validation_curves([(r.round.id, r.training) for r in reports], "Validation loss of each round over its steps."),
+        pairs=choosing.differences(reports, pairs),
+        beside=choosing.beside(reports),
         heads=[one_line(name, 24) for name in names],
         differences=_differences([_settings(report.recipe) for report in reports]),
     )
@@ -105,12 +111,14 @@ def _round_row(number: int, report: Report, metric: Metric) -> RoundRow:
     )
 
 
-def _caution(reports: Sequence[Report]) -> str:
+def _caution(reports: Sequence[Report], *, same_rows: bool) -> str:
     """A word of warning where figures of different data or metrics stand side by side."""
     datasets = {str(report.hashes.get("dataset")) for report in reports if report.hashes.get("dataset")}
     metrics = {report.verdict.metric for report in reports if report.verdict.metric}
     said = []
-    if len(datasets) > 1:
+    if len(datasets) > 1 and same_rows:
+        said.append("These rounds were trained on different data; the test rows they answered are the same.")
+    elif len(datasets) > 1:
         said.append("These rounds are over different data: a difference between their figures is not one between their models.")
     if len(metrics) > 1:
         said.append(f"They were judged by different measures ({', '.join(sorted(metric_of(key).name for key in metrics))}).")

@@ -149,6 +149,10 @@ class FakePipeline(ModuleType):
         self._told("compare", ids=ids, workspace=workspace)
         return [self.show(one, workspace=workspace) for one in ids]
 
+    def between(self, found: Sequence[FakeRound], *, workspace: Path) -> list[Any]:
+        self._told("between", found=found, workspace=workspace)
+        return []
+
 
 @pytest.fixture
 def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakePipeline:

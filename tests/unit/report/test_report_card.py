@@ -292,12 +292,59 @@ def test_several_rounds(fakes: ModuleType) -> None:
 
 def test_where_recipes_differ(fakes: ModuleType) -> None:
     page = Page(compare_card([fakes.gain(), fakes.no_gain()]))
-    assert page.ids() == ["verdicts", "comparison", "curves", "recipes"]
+    assert page.ids() == ["verdicts", "comparison", "beside", "curves", "recipes"]
     assert "method.rank not set 16" in page.text
     assert "data.path" not in page.text
     same = Page(compare_card([fakes.gain(), fakes.gain()]))
     assert "recipes" not in same.ids()
     assert "different data" not in same.text
+
+
+def test_rounds_against_one_another_and_what_stands_beside_their_scores(fakes: ModuleType) -> None:
+    first, second = fakes.gain(), fakes.gain() | {"overfitting": {"outcome": "earlier kept"}, "memorisation": {"alarm": True}}
+    second["forgetting"] = second["forgetting"] | {"outcome": "forgot"}
+    pairs = [
+        {
+            "first": "r-1",
+            "second": "r-2",
+            "difference": -0.031,
+            "low": -0.05,
+            "high": -0.01,
+            "p_corrected": 0.004,
+            "better": "r-2",
+            "rows": 300,
+        },
+        {"first": "r-1", "second": "r-3", "difference": 0.01, "low": -0.01, "high": 0.03, "p_corrected": 0.4, "better": None, "rows": 300},
+        {"first": "r-2", "second": "<b>r-4", "why_not": "they answered different test rows"},
+    ]
+    page = Page(compare_card([first, second], pairs))
+    for told in (
+        "r-2 is better than r-1: +3.1 points in accuracy (95% interval +1.0 to +5.0, corrected p\u00a0=\u00a00.004), 300 rows.",
+        "Between r-1 and r-3 no difference is shown: +1.0 points",
+        "r-2 and <b>r-4 can't be set against each other: they answered different test rows.",
+        "What was lost of the base nothing found, perplexity +1.1% forgot, perplexity +1.1%",
+        "Overfitted – the run, not the model",
+        "By heart – alarm",
+        "Gates refused by calibration error refused by calibration error",
+        "Slices shown to be worse 1 of 3 1 of 3",
+    ):
+        assert " ".join(told.split()) in page.text, told
+    with pytest.raises(MachineError, match="another form"):
+        compare_card([first], [{"first": "r-1"}])
+
+
+def test_label_by_label_the_worst_first_and_thirty_at_most(fakes: ModuleType) -> None:
+    figures = {name: {"value": 0.5, "low": 0.31, "high": 0.69} for name in ("precision", "recall")}
+    lines = [
+        {"label": f"label {n}", "rows": 14, "answered": n, "f1": {"value": n / 50, "low": 0.0, "high": 1.0}, "beside": {"zero-shot": 0.125}}
+        for n in range(40)
+    ]
+    page = Page(card(fakes.gain() | {"per_label": {"labels": [line | figures for line in lines]}}))
+    assert "labels" in page.ids() and page.ids().index("labels") < page.ids().index("slices")
+    assert "label 29 14 50.0 31.0 to 69.0 50.0 31.0 to 69.0 58.0 0.0 to 100.0 12.5" in page.text
+    assert "label 30" not in page.text and "10 more are in report.json" in page.text
+    assert "One label was given to no test row" in page.text
+    assert "labels" not in Page(card(fakes.gain() | {"per_label": {"labels": [lines[0]]}})).ids()
 
 
 def test_one_round_or_none(fakes: ModuleType) -> None:

@@ -26,18 +26,59 @@ def test_the_table_of_classes_is_that_of_scikit_learn() -> None:
     assert [one.label for one in table] == labels
     theirs = precision_recall_fscore_support(true, answer, labels=labels, zero_division=0)
     for name, values in zip(("precision", "f1"), (theirs[0], theirs[2]), strict=True):
-        assert [getattr(one, name) for one in table] == pytest.approx(list(values))
+        assert [getattr(one, name).value for one in table] == pytest.approx(list(values))
     assert [one.recall.value for one in table] == pytest.approx(list(theirs[1]))
     assert [one.support for one in table] == list(theirs[3])
     assert all(one.recall.low < one.recall.value < one.recall.high for one in table)
-    assert [one.f1 for one in worst_first(table)] == sorted(one.f1 for one in table)
+    assert all(one.precision.low < one.precision.value < one.precision.high for one in table)
+    assert all(one.f1.low < one.f1.value < one.f1.high for one in table)
+    assert [one.f1.value for one in worst_first(table)] == sorted(one.f1.value for one in table)
 
 
 def test_a_class_nobody_answers_has_zeros_and_no_row_gives_no_table() -> None:
     lonely = class_table([Prediction(row_id="1", reference="a", answer="b")])
     assert len(lonely) == 1
-    assert (lonely[0].precision, lonely[0].recall.value, lonely[0].f1, lonely[0].support, lonely[0].answered) == (0.0, 0.0, 0.0, 1, 0)
+    assert (lonely[0].precision.value, lonely[0].recall.value, lonely[0].f1.value, lonely[0].support, lonely[0].answered) == (
+        0.0,
+        0.0,
+        0.0,
+        1,
+        0,
+    )
+    assert (lonely[0].precision.low, lonely[0].precision.high) == (0.0, 1.0)
     assert class_table([]) == ()
+
+
+def planted(random: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Class 1 in a fifth of the rows, found in 0.7 of these and wrongly in 0.1 of the others."""
+    true = random.random(rows) < 0.2
+    return true, np.where(true, random.random(rows) < 0.7, random.random(rows) < 0.1)
+
+
+@pytest.mark.parametrize("rows", [60, 300])
+def test_the_intervals_of_a_class_cover_what_was_planted(rows: int) -> None:
+    """precision 0.14 / 0.22, recall 0.7, F1 2 * 0.14 / (0.2 + 0.22)."""
+    random, held, trials = np.random.default_rng(1), {"precision": 0, "recall": 0, "f1": 0}, 400
+    truth = {"precision": 0.14 / 0.22, "recall": 0.7, "f1": 0.28 / 0.42}
+    for _ in range(trials):
+        pairs = enumerate(zip(*planted(random, rows), strict=True))
+        table = class_table([Prediction(row_id=str(n), reference=str(int(a)), answer=str(int(b))) for n, (a, b) in pairs])
+        for name, value in truth.items():
+            found = getattr(table[-1], name)
+            held[name] += found.low <= value <= found.high
+    assert all(count >= 0.93 * trials for count in held.values()), held
+
+
+def test_rows_that_come_in_groups_tell_less() -> None:
+    rows = [Prediction(row_id=str(n), reference="ab"[n // 40 % 2], answer="ab"[(n // 40 + (n // 8 % 3 == 0)) % 2]) for n in range(160)]
+    alone, together = class_table(rows), class_table(rows, {str(n): str(n // 8) for n in range(160)})
+    lone, same = class_table(rows), class_table(rows, {})
+    for one, other in zip(alone, together, strict=True):
+        for name in ("precision", "recall", "f1"):
+            narrow, wide = getattr(one, name), getattr(other, name)
+            assert narrow.value == wide.value
+            assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
+    assert lone == same
 
 
 def test_rounds_have_students_interval() -> None:

@@ -16,6 +16,8 @@ from tunesmith.pipeline.looks.judge import look_at_judge
 from tunesmith.pipeline.looks.learning_curve import look_at_learning_curve
 from tunesmith.pipeline.looks.look import Found, Look, Looking, Tuned
 from tunesmith.pipeline.looks.memorisation import look_at_memorisation
+from tunesmith.pipeline.looks.overfitting import look_at_overfitting
+from tunesmith.pipeline.looks.per_label import look_at_labels
 from tunesmith.pipeline.looks.safety import look_at_safety
 from tunesmith.pipeline.looks.seeds import look_at_seeds
 from tunesmith.pipeline.looks.slices import look_at_slices
@@ -26,6 +28,8 @@ LOOKS: dict[str, Look] = {
     "forgetting": look_at_forgetting,
     "memorisation": look_at_memorisation,
     "safety": look_at_safety,
+    "overfitting": look_at_overfitting,
+    "per_label": look_at_labels,
     "slices": look_at_slices,
     "explained": look_at_reasons,
     "over_seeds": look_at_seeds,
