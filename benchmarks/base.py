@@ -58,8 +58,8 @@ def fine_tune(kind: str, rate: float, seed: int, args: argparse.Namespace, *, te
     """Lowest loss on `select`, and accuracy on test where it is asked for."""
     from tunesmith.core.progress import silent
     from tunesmith.models.load import base_hash
+    from tunesmith.pipeline.bench import bench_of
     from tunesmith.pipeline.evaluation import answerer
-    from tunesmith.pipeline.rounds import bench_of
     from tunesmith.pipeline.training import Material, TrainingRun
     from tunesmith.pipeline.workspace import Workspace
 

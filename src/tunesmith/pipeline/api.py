@@ -192,7 +192,7 @@ def _execute(recipe: Recipe, place: Workspace, ledger: "Ledger", record: RoundRe
 def check(recipe: Recipe, *, workspace: Path = DEFAULT, listen: Listener = silent) -> CheckReport:
     """Preflight: prepare the data, render every row, say what would go wrong. Trains nothing, records no round."""
     from tunesmith.models.load import base_hash
-    from tunesmith.pipeline.rounds import bench_of
+    from tunesmith.pipeline.bench import bench_of
 
     place = Workspace(Path(workspace))
     return bench_of(with_schema(recipe, Path()), place, listen, base_hash(recipe.base)).check()

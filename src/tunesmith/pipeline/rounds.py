@@ -1,57 +1,41 @@
 """One round, from its recipe to its report card: the stages in order."""
 
 import contextlib
-import platform
 import resource
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tunesmith.chat.labels import label_texts
-from tunesmith.chat.render import Renderer
-from tunesmith.core.errors import DataError, DivergedError, RecipeError, TunesmithError
+from tunesmith.core.errors import DataError, DivergedError, TunesmithError
 from tunesmith.core.files import make_folder, read_json, write_json, write_text
-from tunesmith.core.progress import Listener, Said, silent
-from tunesmith.core.rows import Row
-from tunesmith.data.checks import labels_of
-from tunesmith.data.config import Task
-from tunesmith.data.dataset import Dataset
-from tunesmith.evaluate.attribution import require_captum
+from tunesmith.core.progress import Listener, Said
 from tunesmith.evaluate.calibration import Calibration
-from tunesmith.evaluate.measures import resolve
 from tunesmith.evaluate.systems import Answers
 from tunesmith.evaluate.verdict import Judgement, System, judge
 from tunesmith.evaluate.written import Sure, decoding_of
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import ArtefactRecord, Edge, MetricRecord, Status, now
-from tunesmith.models.load import Base, lasting_path, load_base
+from tunesmith.models.load import lasting_path
 from tunesmith.models.package import Bundle, load_bundle, model_digest
+from tunesmith.pipeline.bench import Bench, bench_of
 from tunesmith.pipeline.calibrating import calibration_of, corrected, found_on_test, keep_with_model, sure_of
-from tunesmith.pipeline.counts import refuse_what_cant_be_adapted
 from tunesmith.pipeline.data_report import data_report
-from tunesmith.pipeline.datasets import general_rows, groups_of, other_content, prepared_dataset, record_dataset
-from tunesmith.pipeline.decisions import cores_here, settled
+from tunesmith.pipeline.datasets import groups_of, other_content, record_dataset
 from tunesmith.pipeline.describing import write_model_card
-from tunesmith.pipeline.evaluation import Sides, answerer, errors_to_read, score_baselines, score_tuned, systems_of
+from tunesmith.pipeline.environment import environment
+from tunesmith.pipeline.evaluation import answerer, errors_to_read, score_baselines, score_tuned, systems_of
 from tunesmith.pipeline.looks import Found, Looking, Tuned, look_at_all, pieces, with_findings
-from tunesmith.pipeline.looks.memorisation import planted
-from tunesmith.pipeline.looks.safety import refuse_unreadable
 from tunesmith.pipeline.making import Making, had_again
-from tunesmith.pipeline.material import Material, class_weights
-from tunesmith.pipeline.preflight import CheckReport, preflight
-from tunesmith.pipeline.rivals import Rival, refuse_others, rivals_of, score_rivals, what_it_has_seen
-from tunesmith.pipeline.trackers import refuse_without_library
+from tunesmith.pipeline.preflight import CheckReport
+from tunesmith.pipeline.rivals import score_rivals
 from tunesmith.pipeline.training import SNAPSHOTS, forget_checkpoints
-from tunesmith.pipeline.twins import Twins, trainings, trainings_told
-from tunesmith.pipeline.workspace import Stages, Workspace, library_versions, link_folder
-from tunesmith.pipeline.writing import refuse_what_cant_be_written
-from tunesmith.recipe import Recipe, check_agreement, dump_recipe, head_of, objective_of
+from tunesmith.pipeline.twins import Twins, trainings_told
+from tunesmith.pipeline.workspace import Stages, Workspace, link_folder
+from tunesmith.recipe import Recipe, dump_recipe, head_of
 from tunesmith.report.card import write_card
 from tunesmith.score.prediction import Prediction
 
@@ -75,130 +59,6 @@ LOOKED_AT = (
     "against",
 )
 """Settings of `evaluate` that change nothing of what baselines answer."""
-
-
-@dataclass
-class Bench:
-    """What a round works with: its recipe, its rows, its base, a renderer. Loaded as needed."""
-
-    recipe: Recipe
-    workspace: Workspace
-    dataset: Dataset
-    base_hash: str
-    listen: Listener = silent
-
-    @cached_property
-    def replay(self) -> tuple[list[Row], str]:
-        """General rows to mix in while training, none of them held out, and their task."""
-        held_out = [row for name, side in self.sides.items() if name != "train" for row in side]
-        return general_rows(self.recipe, self.workspace, self.listen, held_out)
-
-    def fresh_base(self) -> Base:
-        """The base as it was pretrained; training changes the one it is given."""
-        return load_base(self.recipe.base, seed=self.recipe.seed)
-
-    @cached_property
-    def base(self) -> Base:
-        """The base, loaded once, for its tokenizer and shape; never trained."""
-        return self.fresh_base()
-
-    @cached_property
-    def renderer(self) -> Renderer:
-        """The one renderer of the round."""
-        texts = label_texts(self.labels or (), words=self.recipe.data.label_words)
-        method, context = self.recipe.method, self.base.context
-        room = context - (method.virtual_tokens if method.name in ("prompt", "prefix") else 0)  # those take positions too
-        if room < context // 4:
-            raise RecipeError(
-                f"method.virtual_tokens is {method.virtual_tokens}, and the base was made for {context} tokens in all: "
-                f"set it to {context * 3 // 4} or less, so that rows have room."
-            )
-        asked = self.recipe.train.max_tokens
-        most = room if asked is None else asked if asked > context else min(asked, room)
-        return Renderer(self.base.tokenizer, max_tokens=most, label_texts=texts, new_tokens=self.recipe.base.new_tokens)
-
-    @property
-    def sides(self) -> Mapping[str, Sequence[Row]]:
-        """The rows of each side."""
-        return self.dataset.sides
-
-    @cached_property
-    def labels(self) -> tuple[str, ...] | None:
-        """The label set of classify, multilabel and tag, in a fixed order: what training saw."""
-        if self.dataset.task not in (Task.CLASSIFY, Task.MULTILABEL, Task.TAG):
-            return None
-        return tuple(sorted({label for row in self.sides["train"] for label in labels_of(row, self.dataset.task)}))
-
-    @property
-    def judged_alone(self) -> bool:
-        """Of the task prefer: whether answers are judged one by one instead of in pairs."""
-        return any(row.wanted is not None for row in self.sides["train"][:1])
-
-    @cached_property
-    def metrics(self) -> tuple[str, ...]:
-        """Names of the measures, the deciding one first."""
-        answers = [row.answer for row in self.sides["train"]]
-        return resolve(self.dataset.task, self.recipe.evaluate.metrics, answers=answers, judged=self.judged_alone)
-
-    @cached_property
-    def rivals(self) -> list[Rival]:
-        """Other models that must be beaten."""
-        return rivals_of(self.recipe, self.workspace)
-
-    @property
-    def judged(self) -> Sides:
-        """What evaluation may see."""
-        return Sides(self.sides["train"], self.sides["select"], self.sides["test"], self.labels, str(self.dataset.task))
-
-    @property
-    def material(self) -> Material:
-        """What training and its validation take."""
-        replay, replay_task = self.replay
-        task = str(self.dataset.task.value)
-        return Material(self.sides["train"], self.sides["select"], self.labels, task, replay=replay, replay_task=replay_task)
-
-    def check(self) -> CheckReport:
-        """Preflight over all rows. Raises what the run would raise later, where it can be known before: see `refuse_early`."""
-        check_agreement(self.recipe, self.dataset.task, judged=self.judged_alone)
-        self.refuse_early()
-        measure = self.metrics[0]
-        found = preflight(
-            self.sides,
-            self.renderer,
-            self.recipe,
-            self.dataset.task,
-            self.labels,
-            self.base.context,
-            self.base.vocabulary,
-            replay=self.replay[0],
-        )
-        found.facts["decided_by"] = measure
-        found.facts["trainings"] = trainings(self.recipe)
-        told = trainings_told(self.recipe)
-        found.notes.extend([*self.dataset.notes, *([told] if told else [])])
-        warned, noted = what_it_has_seen(self.rivals, self.dataset, self.workspace)
-        found.warnings.extend(warned)
-        found.notes.extend(noted)
-        return found
-
-    def refuse_early(self) -> None:
-        """Raise what keeps the run from training that does not hang on its rows: libraries, class weights, a method that doesn't fit."""
-        recipe, task, given = self.recipe, self.dataset.task, self.material
-        refuse_without_library(recipe.train.track)
-        refuse_unreadable(recipe, self.workspace)
-        if recipe.evaluate.explain.enabled:
-            require_captum()
-        class_weights(recipe.objective, objective_of(recipe, task, judged=given.judged), given)
-        refuse_what_cant_be_adapted(self.base, settled(recipe, str(task.value)).method, given.outputs)
-        planted(recipe, task, self.sides["train"], self.labels)
-        refuse_what_cant_be_written(self.base.model, self.renderer, self.judged, recipe, self.metrics[0])
-        refuse_others(self.rivals, task, self.labels, self.metrics[0], self.base.tokenizer.get_vocab)
-
-
-def bench_of(recipe: Recipe, workspace: Workspace, listen: Listener, base_hash: str) -> Bench:
-    """Prepare the data, or take what was prepared before."""
-    dataset, _ = prepared_dataset(recipe, workspace, listen)
-    return Bench(recipe, workspace, dataset, base_hash, listen)
 
 
 @dataclass
@@ -509,27 +369,6 @@ class Execution:
             with contextlib.suppress(TunesmithError):  # a full disk takes no more; why it stopped must be told, not that
                 self.ledger.finish_round(self.round_id, status, self.seconds(), error=str(error))
             raise
-
-
-def environment() -> dict[str, Any]:
-    """What the figures were made with."""
-    return {
-        "tunesmith": version("tunesmith"),
-        "python": platform.python_version(),
-        **library_versions(),
-        "cpu": _cpu(),
-        "threads": cores_here(),
-        "platform": f"{sys.platform} {platform.machine()}",
-    }
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or "unknown"
 
 
 def start_folder(folder: Path, recipe: Recipe) -> None:

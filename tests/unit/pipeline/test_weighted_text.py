@@ -5,8 +5,8 @@ from pathlib import Path
 
 from tunesmith.core.progress import silent
 from tunesmith.models.load import base_hash
+from tunesmith.pipeline.bench import bench_of
 from tunesmith.pipeline.material import make_examples
-from tunesmith.pipeline.rounds import bench_of
 from tunesmith.pipeline.workspace import Workspace
 from tunesmith.recipe import Recipe
 

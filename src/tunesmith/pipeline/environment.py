@@ -1,0 +1,31 @@
+"""What a round's figures were made with: versions, processor, threads."""
+
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tunesmith.pipeline.decisions import cores_here
+from tunesmith.pipeline.workspace import library_versions
+
+
+def environment() -> dict[str, Any]:
+    """What the figures were made with."""
+    return {
+        "tunesmith": version("tunesmith"),
+        "python": platform.python_version(),
+        **library_versions(),
+        "cpu": _cpu(),
+        "threads": cores_here(),
+        "platform": f"{sys.platform} {platform.machine()}",
+    }
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or "unknown"
