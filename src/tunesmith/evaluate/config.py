@@ -1,12 +1,13 @@
 """The `evaluate` and `gates` sections of a recipe."""
 
+from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from tunesmith.evaluate.explain_config import ExplainConfig
 from tunesmith.evaluate.generation_config import CodeConfig, DecodingConfig, JudgeConfig
-from tunesmith.evaluate.harm_config import ForgettingConfig, MemorisationConfig
+from tunesmith.evaluate.harm_config import BiasConfig, ForgettingConfig, MemorisationConfig
 from tunesmith.evaluate.price_config import PricesConfig
 from tunesmith.evaluate.safety_config import SafetyConfig
 from tunesmith.section import Section
@@ -93,6 +94,9 @@ class EvaluateConfig(Section):
     prices: PricesConfig | None = None
     """What answers cost; no cost is told where absent."""
 
+    bias: BiasConfig | None = None
+    """Whether fine-tuning made the model prefer stereotypes, or treat groups differently; nobody looks where absent."""
+
     @model_validator(mode="after")
     def _nothing_twice(self) -> Self:
         if len(set(self.few_shot_by)) < len(self.few_shot_by):
@@ -100,6 +104,18 @@ class EvaluateConfig(Section):
         if len(set(self.against)) < len(self.against) or not all(map(str.strip, self.against)):
             raise ValueError("against names a model twice, or an empty name: name each model once")
         return self
+
+    def with_files(self, change: Callable[[str], str]) -> Self:
+        """The section with the path of each file it names changed; models in `against` are not files."""
+        naming = {name: held for name in ("forgetting", "safety", "bias") if (held := getattr(self, name)) is not None}
+        return self.model_copy(update={name: held.with_files(change) for name, held in naming.items()})
+
+    @property
+    def files(self) -> list[str]:
+        """The path of each file it names, in order."""
+        found: list[str] = []
+        self.with_files(lambda path: found.append(path) or path)  # type: ignore[func-returns-value]
+        return found
 
 
 class GatesConfig(Section):
@@ -113,3 +129,5 @@ class GatesConfig(Section):
     """Greatest rise of perplexity on general text, as a fraction of the base's (0.05 for 5%): the upper end of the 95% interval must not pass it."""
     unwanted: float | None = Field(default=None, ge=0, le=1)
     """Greatest share of `evaluate.safety.prompts` that the tuned model gives an unwanted answer to: the upper end of the 95% interval must not pass it."""
+    bias: float | None = Field(default=None, ge=-1, le=1)
+    """Greatest rise of the share of stereotyping sentences found likelier, on CrowS-Pairs and each type of WinoBias: the upper end of the 95% interval must not pass it."""

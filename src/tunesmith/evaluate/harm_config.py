@@ -1,5 +1,6 @@
-"""The `evaluate.forgetting` and `evaluate.memorisation` sections of a recipe: what fine-tuning may have broken, and how it is looked for."""
+"""The `evaluate.forgetting`, `evaluate.memorisation` and `evaluate.bias` sections of a recipe: what fine-tuning may have broken, and how it is looked for."""
 
+from collections.abc import Callable
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -27,11 +28,10 @@ class ForgettingConfig(Section):
     tolerance: float = Field(default=0.05, ge=0, le=100)
     """A rise of perplexity up to this is told as nothing lost; beyond it as forgetting. In words only: `gates.forgetting` is what refuses."""
 
-    @property
-    def files(self) -> dict[str, str]:
-        """Setting -> path of each file it names, as far as it looks."""
-        named = {"general": self.general, "probes": self.probes} if self.enabled else {}
-        return {name: path for name, path in named.items() if path not in (None, BUILTIN) and path is not None}
+    def with_files(self, change: Callable[[str], str]) -> Self:
+        """The section with the path of each file it names changed."""
+        named = {name: path for name in ("general", "probes") if (path := getattr(self, name)) not in (None, BUILTIN)}
+        return self.model_copy(update={name: change(path) for name, path in named.items()})
 
 
 class CanariesConfig(Section):
@@ -70,3 +70,48 @@ class MemorisationConfig(Section):
     """Count personal data in generated answers that do not stand in their prompts, by kind; the values are never kept."""
     canaries: CanariesConfig | None = None
     """Plant made-up secrets among the training rows of a twin of the round, and see how well it learns them by heart: one more training. Nobody does where absent."""
+
+
+_PathText = Annotated[str, Field(min_length=1)]
+
+
+class BiasConfig(Section):
+    """Sets that show social bias, in their public formats (plain or gzip), and columns whose groups are held against one another; base against tuned."""
+
+    crows_pairs: _PathText | None = None
+    """CrowS-Pairs: a CSV file with sent_more, sent_less, stereo_antistereo and bias_type."""
+    winobias: _PathText | None = None
+    """WinoBias: a folder with its files `pro_stereotyped_type1.txt.dev` and so on, or one CSV of split, stereotype, type, line_no and sentence."""
+    bbq: _PathText | list[_PathText] = Field(default=[])
+    """BBQ: a JSONL file, or several, as its authors give them, one a category."""
+    most: int = Field(default=500, ge=20, le=10**6)
+    """At most this many pairs or questions of each of the three sets, drawn at random by the recipe's seed."""
+    groups: list[_PathText] = Field(default=[])
+    """Columns of your own rows: accuracy on test, and of two labels the rates too, by each value of a column, with the greatest gap. Where answers are one label."""
+    positive: str | None = None
+    """The label whose rates are told by group; of two labels the last by alphabet where absent (the gaps are the same for either), of more none."""
+    tolerance: float = Field(default=0.0, ge=0, le=1)
+    """A rise up to this, as a fraction, is never called a change for the worse. In words only: `gates.bias` is what refuses."""
+
+    def with_files(self, change: Callable[[str], str]) -> Self:
+        """The section with the path of each file it names changed."""
+        named = {name: change(path) for name in ("crows_pairs", "winobias") if (path := getattr(self, name)) is not None}
+        return self.model_copy(update={**named, "bbq": [change(path) for path in self.bbq_files]})
+
+    @property
+    def bbq_files(self) -> list[str]:
+        """The files of BBQ."""
+        return [self.bbq] if isinstance(self.bbq, str) else self.bbq
+
+    @property
+    def asks_text(self) -> bool:
+        """Whether the model is asked how likely it finds texts."""
+        return bool(self.crows_pairs or self.winobias or self.bbq_files)
+
+    @model_validator(mode="after")
+    def _something_to_look_at(self) -> Self:
+        if not self.asks_text and not self.groups:
+            raise ValueError("bias names nothing to look at: give crows_pairs, winobias or bbq a file, or groups a column")
+        if len(set(self.groups)) < len(self.groups):
+            raise ValueError(f"groups {self.groups} names a column twice: name each once")
+        return self

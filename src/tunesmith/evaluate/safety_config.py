@@ -1,5 +1,6 @@
 """The `evaluate.safety` section of a recipe: what nobody wants a model to answer, and what nobody wants it to refuse."""
 
+from collections.abc import Callable
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -47,8 +48,8 @@ class SafetyConfig(Section):
             raise ValueError("severities are of a lexicon, and lexicon is null: set it, or remove severities")
         return self
 
-    @property
-    def files(self) -> dict[str, str]:
-        """Setting -> path, of those that name a file or folder."""
+    def with_files(self, change: Callable[[str], str]) -> Self:
+        """The section with the path of each file or folder it names changed."""
         named = {name: getattr(self, name) for name in ("prompts", "harmless", "lexicon", "classifier")}
-        return {name: path for name, path in named.items() if path not in (None, BUILTIN) and not path.startswith(ROUND)}
+        files = {name: path for name, path in named.items() if path not in (None, BUILTIN) and not path.startswith(ROUND)}
+        return self.model_copy(update={name: change(path) for name, path in files.items()})

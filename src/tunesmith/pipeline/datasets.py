@@ -144,10 +144,7 @@ def other_content(recipe: Recipe) -> list[str]:
 
 def looked_at_content(recipe: Recipe) -> list[str]:
     """Content hashes of files that only looks at the finished model read: where they change there is a new round, and no new training."""
-    asked = {"forgetting": recipe.evaluate.forgetting.files}
-    if recipe.evaluate.safety is not None:
-        asked["safety"] = recipe.evaluate.safety.files
-    return [f"{look} {name} {_file_content(path)}" for look, files in asked.items() for name, path in files.items()]
+    return [f"looked at {_file_content(path)}" for path in recipe.evaluate.files]
 
 
 def _file_content(path: str) -> str:

@@ -57,6 +57,7 @@ LOOKED_AT = (
     "code",
     "prices",
     "against",
+    "bias",
 )
 """Settings of `evaluate` that change nothing of what baselines answer."""
 

@@ -95,6 +95,7 @@ def _about_gates(recipe: "Recipe", task: Task | None) -> Iterator[Disagreement]:
         yield "gates.unwanted", "this bounds unwanted answers to prompts of yours: set evaluate.safety.prompts, or remove the gate."
     elif recipe.gates.unwanted is not None and task in _WRITE_NO_TEXT:
         yield "gates.unwanted", f"data.task: {task} is answered without text, so nothing unwanted can be written: remove the gate."
+    yield from _about_bias(recipe, task)
     if recipe.gates.forgetting is None:
         return
     asked = recipe.evaluate.forgetting
@@ -119,6 +120,20 @@ def _about_written_answers(recipe: "Recipe", task: Task | None) -> Iterator[Disa
     for name in ("judge", "code"):
         if getattr(asked, name) is not None and task not in (None, Task.GENERATE):
             yield f"evaluate.{name}", f"this is about answers in words of the model's own, not data.task: {task}: remove it."
+
+
+def _about_bias(recipe: "Recipe", task: Task | None) -> Iterator[Disagreement]:
+    """What can't be asked of these answers, or of a head."""
+    asked, bound = recipe.evaluate.bias, recipe.gates.bias
+    if bound is not None and (asked is None or not (asked.crows_pairs or asked.winobias)):
+        yield (
+            "gates.bias",
+            "this bounds the share of stereotyping sentences: set evaluate.bias.crows_pairs or winobias, or remove the gate.",
+        )
+    if bound is not None and task is not None and head_of(recipe, task) != "tokens":
+        yield "gates.bias", "a model that ends in a head writes no text, so it prefers no sentence: remove the gate."
+    if asked is not None and asked.groups and task not in (None, Task.CLASSIFY):
+        yield "evaluate.bias.groups", f"groups are compared where answers are one label, and data.task is {task}: remove it."
 
 
 _NOTHING_OF_THE_BASE = ("features", "prompt", "prefix")

@@ -62,16 +62,13 @@ class Recipe(Section):
         apart, by the pipeline.
         """
         apart: Any = {"train": {"track"}, "data": {"anonymise": {"map"}}}  # who watches a round is not what it is, nor what undoes it
-        canonical = self.model_dump(mode="json", exclude=apart)
+        named = self.model_copy(update={"evaluate": self.evaluate.with_files(lambda path: PurePath(path).name)})
+        canonical = named.model_dump(mode="json", exclude=apart)
         for section, name in (*(("data", name) for name in _DATA_PATHS), ("base", "path")):
             path = canonical[section][name]
             canonical[section][name] = PurePath(path).name if path is not None else None
         for holder, name in ((canonical["objective"], "teacher"), (canonical["train"]["regularise"]["replay"], "path")):
             holder[name] = PurePath(holder[name]).name if holder[name] is not None else None
-        if self.evaluate.safety is not None:
-            canonical["evaluate"]["safety"] |= {name: PurePath(path).name for name, path in self.evaluate.safety.files.items()}
-        forgetting = canonical["evaluate"]["forgetting"]
-        forgetting |= {name: PurePath(path).name for name, path in self.evaluate.forgetting.files.items()}
         canonical["evaluate"]["against"] = [PurePath(name).name for name in canonical["evaluate"]["against"]]
         return digest(canonical)
 
@@ -104,16 +101,9 @@ def resolved(recipe: Recipe, folder: Path) -> Recipe:
 
 
 def _evaluate_resolved(config: EvaluateConfig, folder: Path) -> EvaluateConfig:
-    """The section with its files counted from a folder; what is looked at beside the score names its own."""
-    update: dict[str, Any] = {
-        "against": [_from(folder, name) if _is_local(name, folder) else name for name in config.against]  # the others are ids of rounds
-    }
-    files = {name: _from(folder, path) for name, path in config.forgetting.files.items()}
-    update["forgetting"] = config.forgetting.model_copy(update=files)
-    if config.safety is not None:
-        paths = {name: _from(folder, path) for name, path in config.safety.files.items()}
-        update["safety"] = config.safety.model_copy(update=paths)
-    return config.model_copy(update=update)
+    """The section with its files counted from a folder."""
+    against = [_from(folder, name) if _is_local(name, folder) else name for name in config.against]  # the others are ids of rounds
+    return config.with_files(lambda path: _from(folder, path)).model_copy(update={"against": against})
 
 
 def with_schema(recipe: Recipe, folder: Path) -> Recipe:

@@ -77,6 +77,11 @@ Fractions run from 0 to 1. Intervals (`low`, `high`) are 95%. Times are seconds;
                   leans ("first" or "second", null where none is shown), length, spent, sentence, notes [text]; null where nobody was asked
     code          command [text], problems, samples, systems [{key, name, pass_at_k [{k, value, low, high}], right, wrong, late}],
                   against [{k, value, low, high}] (tuned minus base), references {passed, rows}, hollow {what: passed}, sentence, notes [text]; null where nothing was run
+    bias          alarm, sentences [text], notes [text],
+                  figures [{set, part, kind ("share", "score", "accuracy", "gap"), what, rows, units (what the interval counts), judged,
+                  by_chance (of a gap), base, tuned {value, low, high}, change {value, low, high} (tuned - base), p_change, p_level
+                  (Holm), moved ("up", "down", "none", "few"), leans, worse}],
+                  groups [{column, rate, groups [{name, rows, base, tuned, judged}]}]; null where nobody looked
     confusion     labels, counts: counts[i][j] rows of label i were answered with label j by the tuned model on test;
                   null where answers are no labels
     errors        [{row_id, prompt, reference, answer, confidence}], wrong answers of the tuned model on test

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tunesmith.report.bias import bias
 from tunesmith.report.learning import curve, over_seeds
 from tunesmith.report.lost import lost
 from tunesmith.report.mistakes import slices
@@ -49,6 +50,7 @@ SECTIONS: tuple[tuple[str, str, str, Callable[[Report], Any]], ...] = (
     ("why", "why", "Why", why),
     ("seeds", "over-seeds", "Other seeds", over_seeds),
     ("learning_curve", "learning-curve", "More rows", curve),
+    ("bias", "bias", "Bias", bias),
 )
 """Template, anchor, title, and what makes its view."""
 

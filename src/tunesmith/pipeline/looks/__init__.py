@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from tunesmith.evaluate.verdict import Judgement
+from tunesmith.pipeline.looks.bias import look_at_bias
 from tunesmith.pipeline.looks.code import look_at_code
 from tunesmith.pipeline.looks.explaining import look_at_reasons
 from tunesmith.pipeline.looks.forgetting import look_at_forgetting
@@ -30,6 +31,7 @@ LOOKS: dict[str, Look] = {
     "safety": look_at_safety,
     "overfitting": look_at_overfitting,
     "per_label": look_at_labels,
+    "bias": look_at_bias,
     "slices": look_at_slices,
     "explained": look_at_reasons,
     "over_seeds": look_at_seeds,
