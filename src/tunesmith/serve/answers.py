@@ -30,6 +30,12 @@ class Ask:
     top: int = 0
     """Likeliest tokens told beside each."""
 
+    @property
+    def as_evaluated(self) -> bool:
+        """Whether nothing is asked that would write answers otherwise than the model was judged by."""
+        others = (self.text, self.max_tokens, self.temperature, self.top_p, self.schema)
+        return not self.stop and all(one is None for one in others)
+
 
 @dataclass(frozen=True, slots=True)
 class TokenSaid:

@@ -18,8 +18,9 @@ from tunesmith.chat.render import Renderer
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.rows import Message
 from tunesmith.infer.choices import probabilities, score_choices
-from tunesmith.infer.constraints import json_schema
+from tunesmith.infer.constraints import Constraint, json_schema
 from tunesmith.infer.continuous import Asked, Closed, Continuous, Full, Token
+from tunesmith.infer.decoding import Decoding
 from tunesmith.infer.generate import Generated, Wanted
 from tunesmith.infer.head import label_probabilities
 from tunesmith.infer.rules import Rule, Vocabulary
@@ -29,6 +30,7 @@ from tunesmith.models.heads import Headed
 from tunesmith.models.package import Bundle
 from tunesmith.score.calibrated import Calibration, applied
 from tunesmith.score.prediction import Prediction
+from tunesmith.score.sureness import sequence_likelihood
 from tunesmith.serve.answers import Ask, Finish, Labelled, Piece, TokenSaid
 from tunesmith.serve.config import ServeConfig
 from tunesmith.serve.refusals import Refusal, busy, draining, wrong
@@ -65,6 +67,10 @@ class LocalModel:
         if isinstance(model, Headed) and self.labels is None:
             raise RecipeError(f"The model's task is {bundle.task}, answered by a head: only texts and labels can be served so far.")
         self.calibration = None if bundle.calibration is None else Calibration.from_json(bundle.calibration)
+        self.decoding = Decoding() if bundle.decoding is None else Decoding.from_json(bundle.decoding)
+        drawn = 0 if bundle.sureness is None else int(bundle.sureness["samples"])
+        self.sure = self.calibration is not None and bundle.sureness is not None and not drawn
+        """Whether a written answer's likelihood tells how far it can be believed; agreement of samples is not served."""
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = model.to(self.device).eval()
         self.engine = Continuous(
@@ -72,7 +78,7 @@ class LocalModel:
         )
         self._labelling = _Labelling()
         self._vocabulary: Vocabulary | None = None
-        self._rules: dict[str, Rule] = {}
+        self._rules: dict[Constraint, Rule] = {}
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -103,7 +109,7 @@ class LocalModel:
         if self.labels is not None and ask.text is None:
             yield await self._label_said(ask)
             return
-        prompt, wanted = self._prompt(ask), self._wanted(ask)
+        prompt, wanted = self._prompt(ask), await asyncio.to_thread(self._wanted, ask)  # a schema may take a while to read
         room = self.renderer.max_tokens - len(prompt)
         asked_for = ask.max_tokens or min(self.bundle.max_new_tokens, max(1, room))
         if asked_for > room:
@@ -119,7 +125,7 @@ class LocalModel:
             return lambda token: _soon(loop, queue, (index, token))
 
         rows = [Asked(prompt, wanted, tell(index), top=ask.top, sample=index) for index in range(ask.n)]
-        sayings = [Saying(self.renderer.tokenizer, ask.stop, strip=ask.text is None) for _ in rows]
+        sayings = [Saying(self.renderer.tokenizer, wanted.stops, strip=ask.text is None) for _ in rows]
         try:
             for index, row in enumerate(rows):
                 self._enter(row)
@@ -147,7 +153,21 @@ class LocalModel:
         text = found.text if found.text is not None else self.renderer.tokenizer.decode(list(found.ids), skip_special_tokens=True)
         whole = str(text).strip() if ask.text is None else str(text)
         finish: Finish = "stop" if found.ended in ("end", "stop") else "length"
-        return Piece(index=index, text=saying.rest(whole), finish=finish, prompt_tokens=prompt_tokens, answer_tokens=len(found.made))
+        return Piece(
+            index=index,
+            text=saying.rest(whole),
+            finish=finish,
+            prompt_tokens=prompt_tokens,
+            answer_tokens=len(found.made),
+            extra=self._written(found) if self.sure and ask.as_evaluated else None,
+        )
+
+    def _written(self, found: Generated) -> dict[str, Any]:
+        """How far a written answer can be believed."""
+        assert self.calibration is not None
+        likelihood = sequence_likelihood(sum(found.logps or ()), len(found.logps or ()))
+        (said,) = applied([Prediction(row_id="", reference="", answer="", confidence=likelihood)], self.calibration)
+        return {"confidence": said.confidence, "abstains": not self.calibration.gives(said)}
 
     def _enter(self, row: Asked) -> None:
         try:
@@ -178,11 +198,13 @@ class LocalModel:
         return prompt.ids
 
     def _wanted(self, ask: Ask) -> Callable[[int], Wanted]:
-        rule = None if ask.schema is None else self._rule(ask.schema)
+        constraint = self._constraint(ask)
+        own = self.decoding.sampling
         sampling = Sampling(
-            temperature=0.0 if ask.temperature is None else ask.temperature,
-            top_p=1.0 if ask.top_p is None else ask.top_p,
-            seed=time.time_ns() if ask.seed is None else ask.seed,
+            temperature=own.temperature if ask.temperature is None else ask.temperature,
+            top_p=own.top_p if ask.top_p is None else ask.top_p,
+            top_k=own.top_k,
+            seed=ask.seed if ask.seed is not None else own.seed if ask.temperature is None else time.time_ns(),
         )
 
         def wanted(most: int) -> Wanted:
@@ -191,30 +213,35 @@ class LocalModel:
                     end_ids=self.renderer.end_ids,
                     max_new_tokens=most,
                     sampling=sampling,
-                    stops=ask.stop,
-                    rule=rule,
+                    stops=ask.stop or self.decoding.stop,
+                    rule=None if constraint is None else self._rule(constraint),
                     tokenizer=self.renderer.tokenizer,
-                    logps=ask.logprobs,
+                    logps=ask.logprobs or (self.sure and ask.as_evaluated),
                 )
             except RecipeError as error:
-                raise wrong("response_format" if rule else "stop", str(error)) from None
+                raise wrong("stop" if constraint is None else "response_format", str(error)) from None
 
         return wanted
 
-    def _rule(self, schema: dict[str, Any]) -> Rule:
-        """A schema made ready; the last few are kept."""
-        key = repr(schema)
-        if key in self._rules:
-            return self._rules[key]
+    def _constraint(self, ask: Ask) -> Constraint | None:
+        """What the answer keeps to: what the client asks for, else what the model was evaluated with; raw text to nothing."""
         try:
-            if self._vocabulary is None:
-                self._vocabulary = Vocabulary(self.renderer.tokenizer, outputs=self._outputs(), end_ids=self.renderer.end_ids)
-            made = self._vocabulary.rule(json_schema(schema))
+            if ask.schema is not None:
+                return json_schema(ask.schema)
+            return self.decoding.constraint() if ask.text is None else None
         except RecipeError as error:
             raise wrong("response_format", str(error)) from None
+
+    def _rule(self, constraint: Constraint) -> Rule:
+        """A constraint made ready for the vocabulary; the last few are kept."""
+        if constraint in self._rules:
+            return self._rules[constraint]
+        if self._vocabulary is None:
+            self._vocabulary = Vocabulary(self.renderer.tokenizer, outputs=self._outputs(), end_ids=self.renderer.end_ids)
+        made = self._vocabulary.rule(constraint)
         while len(self._rules) >= RULES_KEPT:
             self._rules.pop(next(iter(self._rules)))
-        self._rules[key] = made
+        self._rules[constraint] = made
         return made
 
     def _outputs(self) -> int:
