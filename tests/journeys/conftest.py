@@ -17,7 +17,14 @@ from tunesmith.data.dataset import read_dataset
 
 QUICK: dict[str, Any] = {
     "train": {"max_steps": 4, "threads": 1, "learning_rate": 0.01, "evaluations_per_epoch": 4},
-    "evaluate": {"few_shot": [0, 2], "select_rows": 12, "resamples": 200, "max_new_tokens": 6, "forgetting": {"enabled": False}},
+    "evaluate": {
+        "few_shot": [0, 2],
+        "few_shot_by": ["random"],
+        "select_rows": 12,
+        "resamples": 200,
+        "max_new_tokens": 6,
+        "forgetting": {"enabled": False},
+    },
 }
 """What keeps a round on the tiny base to a few seconds."""
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -225,41 +226,11 @@ def test_health_and_readiness(server: Server) -> None:
     assert httpx.get(f"{root}/health").json() == {"status": "ok"} and httpx.get(f"{root}/ready").status_code == 200
 
 
-def test_a_key_opens_what_its_scope_says_and_nothing_after_it_is_revoked(server: Server, command: Any) -> None:
-    def key(*arguments: str) -> dict[str, Any]:
-        made: dict[str, Any] = command("keys", "create", "app", *arguments, "--workspace", server.workspace, "--json").json()
-        return made
-
-    chat, feedback = key("--scope", "chat"), key("--scope", "feedback")
-    limited = key("--scope", "chat", "--requests-per-minute", "2")
-    process, url = started(server.workspace, server.classifier)
-
-    def status(secret: str | None) -> int:
-        headers = {} if secret is None else {"Authorization": f"Bearer {secret}"}
-        return httpx.get(f"{url}/models", headers=headers, timeout=60).status_code
-
-    try:
-        assert [status(one) for one in (chat["secret"], None, "ts-x", feedback["secret"])] == [200, 401, 401, 403]
-        with pytest.raises(openai.AuthenticationError):
-            openai.OpenAI(base_url=url, api_key="ts-00000000-wrong", max_retries=0).models.list()
-        assert [status(limited["secret"]) for _ in range(3)] == [200, 200, 429]
-        assert command("keys", "revoke", limited["id"], "--workspace", server.workspace).code == 0
-        listed = command("keys", "list", "--workspace", server.workspace).out
-        assert "revoked" in listed and chat["secret"] not in listed
-    finally:
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert chat["secret"] not in out + err
-    for one in (chat, feedback):
-        command("keys", "revoke", one["id"], "--workspace", server.workspace)
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (["r-nothing"], 2, "There is no round 'r-nothing'"),
-        (["ROUND", "--host", "192.0.2.1"], 2, "there is no API key"),
+        (["ROUND", "--host", "192.0.2.1"], 2, "there is no API key in use"),
         (["ROUND", "--tls-key", "key.pem"], 2, "both a certificate and a key"),
         (["ROUND", "--port", "99999"], 2, "--port can't be 99999"),
         (["ROUND", "--port", "TAKEN"], 3, "can't be had"),
@@ -275,3 +246,39 @@ def test_what_cannot_be_served_is_refused_before_anything_listens(
         names = {"ROUND": server.classifier, "TAKEN": str(taken.getsockname()[1])}
         found = command("serve", *(names.get(one, one) for one in arguments), "--workspace", server.workspace)
     assert found.code == code and said in found.err
+
+
+def _status(url: str, secret: str | None) -> int:
+    headers = {} if secret is None else {"Authorization": f"Bearer {secret}"}
+    return httpx.get(f"{url}/models", headers=headers, timeout=60).status_code
+
+
+def test_from_the_first_key_on_every_request_needs_one_that_is_in_use_and_may(server: Server, tmp_path: Path, command: Any) -> None:
+    def key(*arguments: str) -> dict[str, Any]:
+        made: dict[str, Any] = command("keys", "create", "app", *arguments, "--workspace", tmp_path, "--json").json()
+        return made
+
+    process, url = started(tmp_path, str(server.workspace / "rounds" / server.classifier))
+    try:
+        assert _status(url, None) == 200  # nobody made a key yet
+        chat, feedback = key("--scope", "chat"), key("--scope", "feedback")
+        limited = key("--requests-per-minute", "2")
+        deadline = time.monotonic() + 60
+        while _status(url, None) != 401:
+            assert time.monotonic() < deadline
+        assert [_status(url, one) for one in (chat["secret"], None, "ts-x", feedback["secret"])] == [200, 401, 401, 403]
+        with pytest.raises(openai.AuthenticationError):
+            openai.OpenAI(base_url=url, api_key="ts-00000000-wrong", max_retries=0).models.list()
+        assert [_status(url, limited["secret"]) for _ in range(3)] == [200, 200, 429]
+        for one in (chat, feedback, limited):
+            assert command("keys", "revoke", one["id"], "--workspace", tmp_path).code == 0
+        while _status(url, chat["secret"]) != 401:
+            assert time.monotonic() < deadline
+        assert _status(url, None) == 401  # the last key is revoked, and the door stays shut
+        listed = command("keys", "list", "--workspace", tmp_path).out
+        assert listed.count("revoked") == 3 and chat["secret"] not in listed
+    finally:
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert chat["secret"] not in out + err

@@ -160,7 +160,7 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(url: str) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    with Ledger.open(url) as ledger, ledger._read() as connection:
+    with Ledger.open(url) as ledger, ledger.reading() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
         assert compare_metadata(context, metadata) == []
         assert context.get_current_revision() == schema.HEAD
@@ -184,7 +184,7 @@ def test_many_that_open_a_new_ledger_at_once_and_write_lose_nothing(url: str) ->
 
 def test_a_connection_the_server_dropped_is_made_anew(url: str, server: URL) -> None:
     with Ledger.open(url) as ledger:
-        with ledger._read() as connection:
+        with ledger.reading() as connection:
             process = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
         with statements(server) as other:
             assert other.exec_driver_sql("SELECT pg_terminate_backend(%s, 10000)", (process,)).scalar() is True
@@ -192,7 +192,7 @@ def test_a_connection_the_server_dropped_is_made_anew(url: str, server: URL) -> 
 
 
 def test_a_newer_schema_is_refused(url: str) -> None:
-    with Ledger.open(url) as ledger, ledger._write() as connection:
+    with Ledger.open(url) as ledger, ledger.writing() as connection:
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     with pytest.raises(MachineError, match="newer tunesmith"):
         Ledger.open(url)

@@ -128,6 +128,11 @@ class Keys:
         with self._store.reading() as connection:
             return [_record(row) for row in connection.execute(select(keys).order_by(keys.c.number)).mappings()]
 
+    def any(self) -> bool:
+        """Whether a key was ever made, revoked ones included."""
+        with self._store.reading() as connection:
+            return connection.execute(select(keys.c.number).limit(1)).first() is not None
+
     def revoke(self, identity: str) -> KeyRecord:
         """End a key now; one that was revoked before stays so. RecipeError where there is none."""
         with self._store.writing() as connection:

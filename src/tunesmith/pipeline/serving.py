@@ -56,15 +56,15 @@ def named_model(model: str, place: Workspace) -> Named:
 
 
 def refuse_in_the_open(config: ServeConfig, ledger: "Ledger") -> bool:
-    """Whether requests need a key; they do as soon as the ledger holds one.
+    """Whether requests need a key; they do from the first key on that the ledger was given.
 
     Raises:
         RecipeError: an address that others can reach, and no key.
     """
-    keyed = any(key.usable for key in ledger.keys.list())
-    if not keyed and not _is_own(config.host):
+    keyed = ledger.keys.any()
+    if not any(key.usable for key in ledger.keys.list()) and not _is_own(config.host):
         raise RecipeError(
-            f"host {config.host} can be reached from other machines, and there is no API key: make one with `tunesmith keys create`, or listen at 127.0.0.1."
+            f"host {config.host} can be reached from other machines, and there is no API key in use: make one with `tunesmith keys create`, or listen at 127.0.0.1."
         )
     if (config.tls_certificate is None) != (config.tls_key is None):
         raise RecipeError("TLS takes both a certificate and a key, and one is missing: give --tls-certificate and --tls-key.")
@@ -117,7 +117,7 @@ class Serving:
         except BaseException:
             self.ledger.close()
             raise
-        self.app = self._app(named, keyed, listen)
+        self.app = self._app(named, listen)
         if not keyed:
             listen(Said("No key is needed from this machine; `tunesmith keys create` makes one, and from then on every request needs one."))
 
@@ -128,7 +128,7 @@ class Serving:
         shown = f"[{host}]" if ":" in host else host
         return f"{'https' if self.config.tls_certificate else 'http'}://{shown}:{port}/v1"
 
-    def _app(self, named: Sequence[Named], keyed: bool, listen: Listener) -> Any:
+    def _app(self, named: Sequence[Named], listen: Listener) -> Any:
         import tunesmith.models.load  # noqa: F401  quiets the libraries that load weights
         from tunesmith.models.package import load_model
         from tunesmith.serve.answers import Backend
@@ -142,7 +142,7 @@ class Serving:
             model, tokenizer, bundle = load_model(one.folder)
             backends[one.name] = LocalModel(one.name, model, tokenizer, bundle, self.config)
             listen(Ended(f"load {one.name}", 0.0))
-        self.gateway = Gateway(backends, Holders(self.ledger.keys.holder if keyed else None), self.config)
+        self.gateway = Gateway(backends, Holders(self.ledger.keys.holder, self.ledger.keys.any), self.config)
         return make_app(self.gateway)
 
     def run(self, ready: Callable[[str], None], stop: threading.Event | None = None) -> None:

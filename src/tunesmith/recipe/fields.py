@@ -6,7 +6,7 @@ from typing import Any, get_args
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from tunesmith.section import Section
+from tunesmith.section import Section, descriptions
 
 Path = tuple[str | int, ...]
 """Where a setting stands: ("train", "early_stopping", "patience"), with list positions as numbers."""
@@ -53,6 +53,20 @@ def field_at(section: type[Section], path: Path) -> FieldInfo | None:
             return None
         field, here = found, section_of(found)
     return field
+
+
+def described_at(section: type[Section], path: Path) -> str:
+    """What the setting is for that a path leads to, or into; empty where no such setting is."""
+    here: type[Section] | None = section
+    told = ""
+    for part in path:
+        if here is None:
+            return told
+        found = here.model_fields.get(part) if isinstance(part, str) else None
+        if found is None:
+            return ""
+        told, here = descriptions(here).get(str(part), ""), section_of(found)
+    return told
 
 
 def without_empty_sections(section: type[Section], value: dict[str, Any]) -> dict[str, Any]:

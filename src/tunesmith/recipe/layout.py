@@ -6,7 +6,7 @@ from textwrap import wrap
 from tunesmith.recipe.fields import Path
 from tunesmith.recipe.model import Recipe
 from tunesmith.recipe.scalars import written
-from tunesmith.section import Section
+from tunesmith.section import Section, descriptions
 
 _WIDTH = 100
 
@@ -22,12 +22,13 @@ def recipe_lines(recipe: Recipe, *, comments: bool = True, active: Callable[[Pat
 
 def _section_lines(section: Section, above: Path, comments: bool, active: Callable[[Path], bool]) -> Iterator[str]:
     indent = "  " * len(above)
-    for name, field in type(section).model_fields.items():
+    told = descriptions(type(section)) if comments else {}
+    for name in type(section).model_fields:
         path, value = (*above, name), getattr(section, name)
         if isinstance(value, Section) and not above and comments and path != ("seed",):
             yield ""
-        if comments and field.description:
-            for line in wrap(field.description, _WIDTH - len(indent) - 2, break_long_words=False, break_on_hyphens=False):
+        if name in told:
+            for line in wrap(told[name], _WIDTH - len(indent) - 2, break_long_words=False, break_on_hyphens=False):
                 yield f"{indent}# {line}"
         if isinstance(value, Section):
             yield f"{indent}{name}:"

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticUndefined
 
 from tunesmith.core.errors import RecipeError, did_you_mean
-from tunesmith.recipe.fields import Path, default_of, dotted, field_at, section_of, settings
+from tunesmith.recipe.fields import Path, default_of, described_at, dotted, field_at, section_of, settings
 from tunesmith.recipe.scalars import shown
 from tunesmith.section import Section
 
@@ -131,8 +131,7 @@ def _needed(path: Path, recipe: type[Section]) -> list[Path]:
 
 def _purpose(path: Path, recipe: type[Section]) -> str:
     """What a required setting is for, in the words of its own documentation."""
-    field = field_at(recipe, path)
-    description = (field.description or "").strip().rstrip(".") if field is not None else ""
+    description = described_at(recipe, path).strip().rstrip(".")
     return f": {description[0].lower()}{description[1:]}" if description else ""
 
 

@@ -1,7 +1,8 @@
 """Who asks: the key of a request, what it may do, and how much of it a minute.
 
-Keys are looked up in the ledger and remembered for a few seconds, so that a revoked one ends soon and a busy one costs nothing. Where
-the server was started without a key, and so listens to its own machine only, whoever asks may do everything.
+Keys are looked up in the ledger and remembered for a few seconds, so that a revoked one ends soon and a busy one costs nothing. As long
+as no key was ever made, and the server so listens to its own machine only, whoever asks may do everything; from the first key on
+every request needs one, whatever becomes of that key.
 """
 
 import threading
@@ -39,12 +40,16 @@ class _Bucket:
 class Holders:
     """Looks keys up and holds them to their limits. Threads may share it."""
 
-    find: Find | None
-    """The usable key with a secret; None where no key is needed."""
+    find: Find
+    """The usable key with a secret."""
+    needed: Callable[[], bool]
+    """Whether a key was ever made."""
     clock: Callable[[], float] = time.monotonic
     _known: dict[bytes, tuple[float, KeyRecord | None]] = field(default_factory=dict)
     _buckets: dict[tuple[str, str], _Bucket] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _open_until: float = 0.0
+    _closed: bool = False
 
     def holder(self, authorization: str | None, scope: Scope) -> KeyRecord:
         """The key that a request brings.
@@ -56,7 +61,7 @@ class Holders:
         Raises:
             Refusal: 401 without a known key, 403 where it may not.
         """
-        if self.find is None:
+        if self._open():
             return ANYONE
         kind, _, secret = (authorization or "").partition(" ")
         if kind.lower() != "bearer" or not secret.strip():
@@ -72,8 +77,14 @@ class Holders:
             raise Refusal(403, f"This key may not do that: it lacks the scope '{scope}'.", "insufficient_scope")
         return key
 
+    def _open(self) -> bool:
+        """Whether nobody needs a key; asked anew every few seconds until the first is made."""
+        now = self.clock()
+        if not self._closed and now >= self._open_until:
+            self._closed, self._open_until = self.needed(), now + REMEMBERED_SECONDS
+        return not self._closed
+
     def _remembered(self, secret: str) -> KeyRecord | None:
-        assert self.find is not None
         name, now = sha256(secret.encode("utf-8", "replace")).digest(), self.clock()
         with self._lock:
             held = self._known.get(name)

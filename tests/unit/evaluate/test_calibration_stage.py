@@ -16,6 +16,7 @@ from tunesmith.score.calibrators.temperature import Temperature
 from tunesmith.score.chances import chances_of
 from tunesmith.score.measures import measure
 from tunesmith.score.prediction import Prediction
+from tunesmith.section import descriptions
 
 
 def rows_of(rows: int, temperature: float, seed: int, **how: float) -> list[Prediction]:
@@ -206,7 +207,7 @@ def test_settings_are_checked() -> None:
             CalibrateConfig.model_validate(wrong)
     with pytest.raises(RecipeError, match="platt knows right and wrong only, and the answers are 6 labels"):
         calibrate(rows_of(300, 1.0, 1), CalibrateConfig(methods=["platt"]))
-    assert all(field.description for field in CalibrateConfig.model_fields.values())
+    assert set(descriptions(CalibrateConfig)) == set(CalibrateConfig.model_fields)
 
 
 def test_a_confidence_near_one_is_not_rounded_to_it() -> None:

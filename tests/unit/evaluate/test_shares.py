@@ -1,6 +1,7 @@
 """Parts of the training rows: each within the next, labels in proportion, groups whole."""
 
 from collections import Counter
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ def test_each_part_lies_in_the_next_and_keeps_the_order_of_the_rows(labels: list
     sizes = [len(part) for part in parts]
     assert sizes == sorted(set(sizes))
     assert {round(share * len(rows)) for share in shares if round(share * len(rows)) >= FEWEST} == set(sizes)
-    for small, large in zip(parts, [*parts[1:], rows], strict=True):
+    for small, large in pairwise([*parts, rows]):
         assert small == [row for row in large if row in small]
     assert parts == nested_parts(rows, shares, seed=seed)
 

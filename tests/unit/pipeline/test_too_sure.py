@@ -11,6 +11,7 @@ from tunesmith.core.progress import silent
 from tunesmith.core.rows import Message, Row
 from tunesmith.data.config import Task
 from tunesmith.evaluate.config import GatesConfig
+from tunesmith.evaluate.systems import Answerer
 from tunesmith.evaluate.verdict import System, judge
 from tunesmith.pipeline.calibrating import calibration_of, corrected, found_on_test
 from tunesmith.pipeline.looks import with_findings
@@ -26,11 +27,10 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
     return made
 
 
-class Sure:
+class Sure(Answerer):
     """Knows each row's true chances, and tells the softmax of `times` their logarithms."""
 
-    def __init__(self, times: float) -> None:
-        self.times = times
+    times: float
 
     def answer(self, rows: Sequence[Row], *_: Any, **__: Any) -> list[Prediction]:
         names = [f"label {place}" for place in range(LABELS)]
@@ -47,6 +47,14 @@ class Sure:
         ]
 
 
+def _sure(times: float) -> Sure:
+    """One without a model: it asks none."""
+    names = tuple(f"label {place}" for place in range(LABELS))
+    made = Sure(model=None, renderer=None, device=None, labels=names)  # type: ignore[arg-type]
+    object.__setattr__(made, "times", times)
+    return made
+
+
 def _rows(name: str, seed: int) -> list[Row]:
     """Rows whose labels are drawn from chances of their own."""
     random = np.random.default_rng(seed)
@@ -61,12 +69,12 @@ def _rows(name: str, seed: int) -> list[Row]:
 @pytest.mark.parametrize(("times", "temperature"), [(PLANTED, PLANTED), (1.0, 1.0)])
 def test_its_temperature_is_found_and_the_gate_holds_once_it_is_set_right(times: float, temperature: float, tmp_path: Path) -> None:
     recipe = Recipe.model_validate({"data": {"path": "rows.jsonl"}, "gates": {"calibration_error": BOUND}})
-    model, test = Sure(times), _rows("test", 1)
-    found = calibration_of(model, _rows("calibrate", 0), Task.CLASSIFY, recipe, tmp_path / "calibrate.jsonl", None, silent)  # type: ignore[arg-type]
+    model, test = _sure(times), _rows("test", 1)
+    found = calibration_of(model, _rows("calibrate", 0), "accuracy", recipe, tmp_path / "calibrate.jsonl", None, silent)
     assert found is not None
     assert getattr(found.calibrator, "temperature", 1.0) == pytest.approx(temperature, rel=0.05)
     tuned = corrected(tmp_path / "tuned.jsonl", lambda: model.answer(test), found)
-    told = found_on_test(found, tmp_path / "tuned.jsonl", None, recipe.gates.calibration_error)
+    told = found_on_test(found, tmp_path / "tuned.jsonl", "accuracy", None, recipe.gates.calibration_error)
     assert told is not None
     before, after = told.piece["test"]["before"], told.piece["test"]["after"]
     assert (before["ece"] > 0.2) is (times == PLANTED) and after["ece"] < 0.05
@@ -84,9 +92,9 @@ def test_its_temperature_is_found_and_the_gate_holds_once_it_is_set_right(times:
 def test_left_as_it_is_the_gate_refuses_it(tmp_path: Path) -> None:
     asked = {"data": {"path": "rows.jsonl"}, "evaluate": {"calibrate": {"methods": ["identity"]}}}
     recipe = Recipe.model_validate(asked)
-    model, test = Sure(PLANTED), _rows("test", 1)
-    found = calibration_of(model, _rows("calibrate", 0), Task.CLASSIFY, recipe, tmp_path / "calibrate.jsonl", None, silent)  # type: ignore[arg-type]
+    model, test = _sure(PLANTED), _rows("test", 1)
+    found = calibration_of(model, _rows("calibrate", 0), "accuracy", recipe, tmp_path / "calibrate.jsonl", None, silent)
     corrected(tmp_path / "tuned.jsonl", lambda: model.answer(test), found)
-    told = found_on_test(found, tmp_path / "tuned.jsonl", None, BOUND)
+    told = found_on_test(found, tmp_path / "tuned.jsonl", "accuracy", None, BOUND)
     assert told is not None and [(gate.name, gate.holds) for gate in told.gates] == [("calibration_error", False)]
     assert told.gates[0].value > 0.2
