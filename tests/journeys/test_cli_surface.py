@@ -12,8 +12,8 @@ import pytest
 import tunesmith
 
 HEAVY = {"torch", "transformers", "peft", "numpy", "sqlalchemy", "polars", "pyarrow", "sklearn", "ftfy", "rich.progress", "asyncio"}
-COMMANDS = ("demo", "init", "synthesise", "prepare", "check", "run", "show", "compare", "list", "serve", "schema")
-GROUPS = ("keys",)
+COMMANDS = ("demo", "init", "synthesise", "prepare", "check", "run", "show", "compare", "list", "serve", "review", "schema")
+GROUPS = ("keys", "feedback")
 """Commands that have commands of their own."""
 
 

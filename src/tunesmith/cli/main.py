@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import tunesmith
-from tunesmith.cli import looking, preflight, running, serving, writing
+from tunesmith.cli import feedback, looking, preflight, running, serving, writing
 from tunesmith.cli.options import EXIT_CODES
 
 app = typer.Typer(
@@ -47,12 +47,14 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "compare": looking.compare,
     "list": looking.list_rounds,
     "serve": serving.serve,
+    "review": feedback.review,
     "schema": writing.schema,
 }
 
 for name, command in _COMMANDS.items():
     app.command(name, epilog=EXIT_CODES)(command)
 app.add_typer(serving.keys)
+app.add_typer(feedback.feedback)
 
 
 def entry() -> None:

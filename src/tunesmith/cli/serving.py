@@ -24,6 +24,10 @@ def serve(
     most_rows: Annotated[int, typer.Option(help="Answers made at the same time.")] = 64,
     most_waiting: Annotated[int, typer.Option(help="Requests that may wait; the next gets 429.")] = 256,
     timeout_seconds: Annotated[float, typer.Option(help="A request that takes longer is given up.")] = 120,
+    keep_requests: Annotated[float, typer.Option(help="Share of requests kept with their texts, personal data redacted.")] = 0,
+    keep_days: Annotated[float, typer.Option(help="These are deleted after so many days.")] = 30,
+    feedback_days: Annotated[float, typer.Option(help="Answers take feedback for so many days.")] = 1,
+    feedback_per_minute: Annotated[int, typer.Option(help="Most feedback a minute from one key.")] = 120,
     workspace: Workspace = WORKSPACE,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -51,6 +55,10 @@ def serve(
                 most_rows=most_rows,
                 most_waiting=most_waiting,
                 timeout_seconds=timeout_seconds,
+                keep_requests=keep_requests,
+                keep_days=keep_days,
+                feedback_days=feedback_days,
+                feedback_per_minute=feedback_per_minute,
             )
         except ValidationError as error:
             first = error.errors(include_url=False)[0]

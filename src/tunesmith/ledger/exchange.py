@@ -29,6 +29,12 @@ def put(connection: Connection, table: Table, records: Sequence[Record], *, on: 
     connection.execute(statement, [_values(record) for record in records])
 
 
+def insert_new(connection: Connection, table: Table, values: Sequence[Mapping[str, Any]], on: Sequence[str]) -> None:
+    """Insert rows of values; one whose columns `on` are there already is left as it was."""
+    if values:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(index_elements=list(on)), [dict(row) for row in values])
+
+
 def plain(value: Mapping[str, Any], name: str) -> dict[str, Any]:
     """A mapping as JSON can hold it, RecipeError where it can't; looked at here because drivers refuse in different ways."""
     try:

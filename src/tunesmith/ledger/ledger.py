@@ -16,6 +16,7 @@ from tunesmith.core.errors import RecipeError
 from tunesmith.ledger import tables
 from tunesmith.ledger.ancestry import ancestors
 from tunesmith.ledger.exchange import fetch, find, plain, put
+from tunesmith.ledger.feedback import Opinions
 from tunesmith.ledger.keys import Keys
 from tunesmith.ledger.records import (
     Ancestor,
@@ -30,6 +31,7 @@ from tunesmith.ledger.records import (
     check_status,
     now,
 )
+from tunesmith.ledger.requests import Requests
 from tunesmith.ledger.schema import bring_to_head
 from tunesmith.ledger.store import address, make_engine, shown, take_turn, transaction
 
@@ -44,6 +46,10 @@ class Ledger:
         """Its address, as it may be printed."""
         self.keys = Keys(self)
         """Who may do what."""
+        self.requests = Requests(self)
+        """What was answered."""
+        self.feedback = Opinions(self)
+        """What people say of it."""
 
     @classmethod
     def open(cls, url_or_path: str | Path) -> Self:

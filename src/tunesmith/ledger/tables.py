@@ -5,7 +5,20 @@ Times are text: UTC, ISO 8601. Free-form values are JSON. No text is bounded in 
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, ForeignKey, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
@@ -151,4 +164,58 @@ keys = Table(
     _created(),
     Column("expires", Words),
     Column("revoked", Words),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", Words, nullable=False),
+    Column("choice", Integer, nullable=False),
+    Column("tenant", Words, nullable=False),
+    Column("key_id", Words, nullable=False),
+    Column("model", Words, nullable=False),
+    Column("model_hash", Words),
+    Column("kind", Words, nullable=False),
+    Column("prompt", JSON(none_as_null=True)),
+    Column("answer", Words),
+    Column("label", Words),
+    Column("confidence", Float),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("answer_tokens", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("finish", Words),
+    Column("sampled", Boolean, nullable=False),
+    Column("created", Words, nullable=False, index=True),
+    UniqueConstraint("id", "choice"),
+    CheckConstraint("kind IN ('chat', 'text', 'label')", name="kind"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", Words, nullable=False, unique=True),
+    Column("tenant", Words, nullable=False),
+    Column("key_id", Words, nullable=False),
+    Column("completion_id", Words, nullable=False),
+    Column("choice", Integer, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("value", Words, nullable=False),
+    Column("other", Words),
+    Column("model", Words),
+    Column("asked", Words, nullable=False),
+    Column("prompt", JSON(none_as_null=True)),
+    Column("answer", Words),
+    Column("confidence", Float),
+    Column("flagged", Boolean, nullable=False),
+    Column("state", Words, nullable=False, index=True),
+    Column("reviewer", Words),
+    Column("reason", Words),
+    _created(),
+    Column("changed", Words),
+    UniqueConstraint("tenant", "key_id", "completion_id", "choice", "kind"),
+    CheckConstraint("kind IN ('thumbs', 'correction', 'preference', 'label', 'comment')", name="kind"),
+    CheckConstraint("state IN ('new', 'accepted', 'rejected', 'quarantined')", name="state"),
+    CheckConstraint("asked IN ('chat', 'text', 'label')", name="asked"),
 )

@@ -130,19 +130,24 @@ class Serving:
 
     def _app(self, named: Sequence[Named], listen: Listener) -> Any:
         import tunesmith.models.load  # noqa: F401  quiets the libraries that load weights
-        from tunesmith.models.package import load_model
+        from tunesmith.models.package import load_model, model_digest
         from tunesmith.serve.answers import Backend
         from tunesmith.serve.app import Gateway, make_app
         from tunesmith.serve.holders import Holders
+        from tunesmith.serve.kept import Kept
         from tunesmith.serve.local import LocalModel
 
         backends: dict[str, Backend] = {}
+        hashes: dict[str, str] = {}
         for one in named:
             listen(Started(f"load {one.name}", None))
             model, tokenizer, bundle = load_model(one.folder)
+            hashes[one.name] = model_digest(one.folder)
             backends[one.name] = LocalModel(one.name, model, tokenizer, bundle, self.config)
             listen(Ended(f"load {one.name}", 0.0))
-        self.gateway = Gateway(backends, Holders(self.ledger.keys.holder, self.ledger.keys.any), self.config)
+        kept = Kept(self.ledger.requests, self.config, hashes)
+        holders = Holders(self.ledger.keys.holder, self.ledger.keys.any)
+        self.gateway = Gateway(backends, holders, self.config, kept=kept, opinions=self.ledger.feedback)
         return make_app(self.gateway)
 
     def run(self, ready: Callable[[str], None], stop: threading.Event | None = None) -> None:
@@ -179,6 +184,7 @@ class Serving:
             server.run([self.socket])
         finally:
             self.socket.close()
+            self.gateway.kept.close()
             self.ledger.close()
 
     def _watch(self, server: "Server", ready: Callable[[str], None], stop: threading.Event | None) -> None:

@@ -16,10 +16,13 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 
 from tunesmith.core.rows import Message
+from tunesmith.ledger.feedback import Opinions
 from tunesmith.ledger.keys import KeyRecord, Scope
 from tunesmith.serve.answers import Ask, Backend, Piece
 from tunesmith.serve.config import ServeConfig
+from tunesmith.serve.feedback_routes import feedback_routes
 from tunesmith.serve.holders import Holders
+from tunesmith.serve.kept import About, Kept
 from tunesmith.serve.refusals import Refusal, no_such_model, wrong
 from tunesmith.serve.requests import ChatRequest, ClassifyRequest, CompletionRequest, EmbeddingRequest, refused
 from tunesmith.serve.speaking import Gathered, chat_chunk, new_id, text_chunk, usage
@@ -30,8 +33,17 @@ T = TypeVar("T")
 class Gateway:
     """What the routes need: the models by name, and who may ask."""
 
-    def __init__(self, backends: dict[str, Backend], holders: Holders, config: ServeConfig) -> None:
+    def __init__(
+        self,
+        backends: dict[str, Backend],
+        holders: Holders,
+        config: ServeConfig,
+        *,
+        kept: Kept | None = None,
+        opinions: Opinions | None = None,
+    ) -> None:
         self.backends, self.holders, self.config = backends, holders, config
+        self.kept, self.opinions = kept or Kept(None, config), opinions
         self.draining = False
 
     def backend(self, name: str) -> Backend:
@@ -62,6 +74,7 @@ def make_app(gateway: Gateway) -> FastAPI:
         gateway.draining = True
         for backend in gateway.backends.values():
             await asyncio.to_thread(backend.close, drain=False)
+        await asyncio.to_thread(gateway.kept.close)
 
     app = FastAPI(title="tunesmith gateway", version=version("tunesmith"), lifespan=lifespan, docs_url=None, redoc_url=None)
     _tell_errors(app)
@@ -75,6 +88,8 @@ def make_app(gateway: Gateway) -> FastAPI:
     _chat(app, gateway)
     _completions(app, gateway)
     _labels(app, gateway)
+    if gateway.opinions is not None:
+        feedback_routes(app, gateway, gateway.opinions)
     return app
 
 
@@ -235,8 +250,9 @@ def _chat(app: FastAPI, gateway: Gateway) -> None:
         body: ChatRequest, request: Request, key: Annotated[KeyRecord, Depends(gateway.may("chat"))]
     ) -> dict[str, Any] | Response:
         backend, ask = gateway.backend(body.model), _ask_of_chat(body)
+        head = _head("chatcmpl", "chat.completion.chunk" if body.stream else "chat.completion", backend)
+        about = About(head["id"], key, backend.name, "chat", ask.messages)
         if body.stream:
-            head = _head("chatcmpl", "chat.completion.chunk", backend)
             seen: set[int] = set()
 
             def chunk(piece: Piece) -> dict[str, Any]:
@@ -245,10 +261,12 @@ def _chat(app: FastAPI, gateway: Gateway) -> None:
                 return chat_chunk(head, piece, first=first, logprobs=ask.logprobs)
 
             told = body.stream_options is not None and body.stream_options.include_usage
-            return await _streamed(gateway, key, backend.pieces(ask), chunk, head if told else None)
+            pieces = gateway.kept.watched(about, backend.pieces(ask), ask.n)
+            return await _streamed(gateway, key, pieces, chunk, head if told else None)
         made = await _within(gateway, request, _gather(backend, ask))
         gateway.holders.take_tokens(key, made.prompt_tokens + made.answer_tokens)
-        return _head("chatcmpl", "chat.completion", backend) | {
+        gateway.kept.done(about, made)
+        return head | {
             "choices": made.chat_choices(logprobs=ask.logprobs),
             "usage": usage(made.prompt_tokens, made.answer_tokens),
         }
@@ -262,6 +280,7 @@ def _completions(app: FastAPI, gateway: Gateway) -> None:
         backend = gateway.backend(body.model)
         asks = [_ask_of_text(body, prompt) for prompt in body.prompt]
         head = _head("cmpl", "text_completion", backend)
+        abouts = [About(head["id"], key, backend.name, "text", (Message("user", prompt),)) for prompt in body.prompt]
         if body.stream:
             if len(asks) > 1:
                 raise wrong("prompt", "One prompt at a time can be streamed: send one, or leave stream out.")
@@ -273,10 +292,13 @@ def _completions(app: FastAPI, gateway: Gateway) -> None:
                 return text_chunk(head, piece, logprobs=asks[0].logprobs, start=start)
 
             told = body.stream_options is not None and body.stream_options.include_usage
-            return await _streamed(gateway, key, backend.pieces(asks[0]), chunk, head if told else None)
+            pieces = gateway.kept.watched(abouts[0], backend.pieces(asks[0]), asks[0].n)
+            return await _streamed(gateway, key, pieces, chunk, head if told else None)
         made = await _within(gateway, request, asyncio.gather(*(_gather(backend, ask) for ask in asks)))
         read, written = sum(one.prompt_tokens for one in made), sum(one.answer_tokens for one in made)
         gateway.holders.take_tokens(key, read + written)
+        for at, (about, one) in enumerate(zip(abouts, made, strict=True)):
+            gateway.kept.done(about, one, at * body.n)
         choices = [c for at, one in enumerate(made) for c in one.text_choices(at * body.n, logprobs=body.logprobs is not None)]
         return head | {"choices": choices, "usage": usage(read, written)}
 
@@ -340,9 +362,12 @@ def _labels(app: FastAPI, gateway: Gateway) -> None:
     @app.post("/v1/classify")
     async def classify(body: ClassifyRequest, request: Request, key: Annotated[KeyRecord, Depends(gateway.may("chat"))]) -> dict[str, Any]:
         backend = gateway.backend(body.model)
+        head = _head("class", "classification", backend)
+        about = About(head["id"], key, backend.name, "label", ())
         found = await _within(gateway, request, backend.classify(body.input))
         read = sum(one.prompt_tokens for one in found)
         gateway.holders.take_tokens(key, read)
+        gateway.kept.labelled(about, body.input, found)
         data = [
             {
                 "index": index,
@@ -353,7 +378,7 @@ def _labels(app: FastAPI, gateway: Gateway) -> None:
             }
             for index, one in enumerate(found)
         ]
-        return _head("class", "classification", backend) | {"data": data, "usage": {"prompt_tokens": read, "total_tokens": read}}
+        return head | {"data": data, "usage": {"prompt_tokens": read, "total_tokens": read}}
 
     @app.post("/v1/embeddings")
     async def embeddings(

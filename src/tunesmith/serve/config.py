@@ -30,3 +30,11 @@ class ServeConfig(Section):
     """PEM file of its private key."""
     origins: list[str] = Field(default=[])
     """Web pages of these origins may call (CORS), as https://tickets.example.com; none by default."""
+    keep_requests: float = Field(default=0, ge=0, le=1)
+    """Share of requests kept in the ledger with their texts, personal data replaced by its kind (`[EMAIL]`)."""
+    keep_days: float = Field(default=30, gt=0, le=3650)
+    """These are deleted after so many days."""
+    feedback_days: float = Field(default=1, gt=0, le=365)
+    """Answers take opinions for so long; the figures of the others (no texts) are deleted then."""
+    feedback_per_minute: int = Field(default=120, ge=1, le=1_000_000)
+    """Most opinions a minute from one key."""

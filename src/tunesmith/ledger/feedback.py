@@ -1,0 +1,182 @@
+"""What people say of answers: opinions, and what a reviewer made of them.
+
+An opinion carries the words it is about, redacted, so that it outlives the request. A key has one opinion of each kind of an answer: the
+same again changes nothing, another one takes its place and is new again. A method that returned has written: an opinion that a client was
+told of survives a killed process and a lost machine.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from tunesmith.core.errors import RecipeError, did_you_mean
+from tunesmith.core.rows import Message
+from tunesmith.ledger.keys import Writer
+from tunesmith.ledger.records import check_time, now
+from tunesmith.ledger.requests import Asked, read, told
+from tunesmith.ledger.store import take_turn
+from tunesmith.ledger.tables import feedback
+
+Kind = Literal["thumbs", "correction", "preference", "label", "comment"]
+State = Literal["new", "accepted", "rejected", "quarantined"]
+"""`new`: nobody looked; `accepted`, `rejected`: a reviewer did; `quarantined`: it looks wrong, and waits for a reviewer."""
+_SAME = ("tenant", "key_id", "completion_id", "choice", "kind")
+_WHAT = {"kind": Kind, "state": State, "asked": Asked}
+
+
+def new_feedback_id() -> str:
+    """`fb-` and 24 random hex digits."""
+    return f"fb-{secrets.token_hex(12)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackRecord:
+    """One opinion of one answer."""
+
+    id: str = field(default_factory=new_feedback_id)
+    tenant: str
+    key_id: str
+    """Who says so: a key's id, `import:NAME` or `review:NAME`; empty where the gateway asks for no key."""
+    completion_id: str
+    choice: int = 0
+    kind: Kind
+    value: str
+    """`up` or `down`; the corrected answer; the answer that is preferred; the label; the comment."""
+    other: str | None = None
+    """Of a preference between two answers of ours: the completion id of the preferred one."""
+    model: str | None = None
+    asked: Asked = "chat"
+    prompt: tuple[Message, ...] | None = None
+    """What the answer was given to; None where that was no longer known."""
+    answer: str | None = None
+    """The answer, or its label."""
+    confidence: float | None = None
+    """The model's, of the answer."""
+    flagged: bool = False
+    """Whether a filter stopped the answer."""
+    state: State = "new"
+    reviewer: str | None = None
+    """Who accepted or rejected it."""
+    reason: str | None = None
+    """Why it is where it is."""
+    created: str = field(default_factory=now)
+    """When it was given, or last changed by who gave it."""
+    changed: str | None = None
+    """When its state last changed."""
+
+    def __post_init__(self) -> None:
+        check_time("created", self.created)
+        check_time("changed", self.changed)
+        for name, known in _WHAT.items():
+            if getattr(self, name) not in get_args(known):
+                raise RecipeError(
+                    f"An opinion's {name} can't be '{getattr(self, name)}'.{did_you_mean(getattr(self, name), get_args(known))}"
+                )
+        if self.kind == "thumbs" and self.value not in ("up", "down"):
+            raise RecipeError("Thumbs go up or down: send one of the two.")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of an opinion."""
+
+    id: str
+    state: State
+    reason: str | None = None
+
+
+class Opinions:
+    """The opinions of a ledger."""
+
+    def __init__(self, store: Writer) -> None:
+        self._store = store
+
+    def give(self, records: Sequence[FeedbackRecord]) -> list[FeedbackRecord]:
+        """Keep opinions, all of them or none, and return them as they stand: with the ids and states of those that were known."""
+        with self._store.writing() as connection:
+            take_turn(connection, feedback.name)
+            return [self._given(connection, record) for record in records]
+
+    def _given(self, connection: Connection, record: FeedbackRecord) -> FeedbackRecord:
+        same = [feedback.c[name] == getattr(record, name) for name in _SAME]
+        found = connection.execute(select(feedback).where(*same)).mappings().first()
+        if found is None:
+            connection.execute(insert(feedback).values(_values(record)))
+            return record
+        known = _record(found)
+        if (known.value, known.other) == (record.value, record.other):
+            return known
+        changed = replace(record, id=known.id)
+        values = _values(changed)
+        if changed.prompt is None:  # what was known when it was first given is better than nothing
+            values = {name: value for name, value in values.items() if name not in ("prompt", "answer", "confidence", "model")}
+        connection.execute(update(feedback).where(feedback.c.id == known.id).values(values))
+        return _record(connection.execute(select(feedback).where(feedback.c.id == known.id)).mappings().one())
+
+    def list(
+        self,
+        *,
+        states: Sequence[State] = (),
+        tenant: str | None = None,
+        key_id: str | None = None,
+        limit: int | None = None,
+        after: str = "",
+    ) -> list[FeedbackRecord]:
+        """Opinions that fit all that is named, oldest first; those behind the one with id `after`."""
+        c = feedback.c
+        where = [column == value for column, value in ((c.tenant, tenant), (c.key_id, key_id)) if value is not None]
+        if states:
+            where.append(c.state.in_(states))
+        if after:
+            where.append(c.number > select(c.number).where(c.id == after).scalar_subquery())
+        with self._store.reading() as connection:
+            return [_record(row) for row in connection.execute(select(feedback).where(*where).order_by(c.number).limit(limit)).mappings()]
+
+    def find(self, identity: str) -> FeedbackRecord:
+        """The opinion with this id. RecipeError where there is none."""
+        with self._store.reading() as connection:
+            found = connection.execute(select(feedback).where(feedback.c.id == identity)).mappings().first()
+        if found is None:
+            raise RecipeError(f"There is no opinion '{identity}': `tunesmith feedback list` shows those there are.")
+        return _record(found)
+
+    def counts(self) -> dict[str, int]:
+        """How many stand in each state."""
+        with self._store.reading() as connection:
+            found = connection.execute(select(feedback.c.state, func.count()).group_by(feedback.c.state)).all()
+        held: dict[str, int] = {name: int(number) for name, number in found}
+        return {state: held.get(state, 0) for state in get_args(State)}
+
+    def screen(self, verdicts: Iterable[Verdict]) -> int:
+        """Move opinions nobody has reviewed between `new` and `quarantined`; returns how many moved. Reviewed ones stay."""
+        c, moved = feedback.c, 0
+        with self._store.writing() as connection:
+            for verdict in verdicts:
+                here = update(feedback).where(c.id == verdict.id, c.reviewer.is_(None), c.state.in_(("new", "quarantined")))
+                done = connection.execute(here.values(state=verdict.state, reason=verdict.reason, changed=now()))
+                moved += int(done.rowcount)
+        return moved
+
+    def review(self, verdict: Verdict, reviewer: str, more: Sequence[FeedbackRecord] = ()) -> None:
+        """Keep what a reviewer decided, with what they put beside it, in one transaction. RecipeError where there is no such opinion."""
+        if not reviewer.strip():
+            raise RecipeError("The reviewer's name is empty: give one with --reviewer, so that it is known who decided.")
+        with self._store.writing() as connection:
+            take_turn(connection, feedback.name)
+            values = {"state": verdict.state, "reason": verdict.reason, "reviewer": reviewer, "changed": now()}
+            done = connection.execute(update(feedback).where(feedback.c.id == verdict.id).values(values))
+            if not done.rowcount:
+                raise RecipeError(f"There is no opinion '{verdict.id}': `tunesmith feedback list` shows those there are.")
+            for record in more:
+                self._given(connection, record)
+
+
+def _values(record: FeedbackRecord) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in FeedbackRecord.__slots__} | {"prompt": told(record.prompt)}
+
+
+def _record(row: Mapping[Any, Any]) -> FeedbackRecord:
+    return FeedbackRecord(**{name: row[name] for name in FeedbackRecord.__slots__} | {"prompt": read(row["prompt"])})

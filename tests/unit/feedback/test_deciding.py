@@ -1,0 +1,66 @@
+"""A reviewer's keys, a line each."""
+
+import io
+import os
+import pty
+import termios
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tunesmith.feedback.deciding import Reviewed, Sitting, letters, next_line, single_keys
+from tunesmith.feedback.queue import queue
+from tunesmith.ledger.feedback import FeedbackRecord
+from tunesmith.ledger.ledger import Ledger
+
+Say = Callable[..., FeedbackRecord]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, say: Say) -> Ledger:
+    made = Ledger.open(tmp_path / "ledger.db")
+    made.feedback.give([say("thumbs", "down", f"q{number}", f"a{number}", confidence=number / 10) for number in range(4)])
+    return made
+
+
+def sat(ledger: Ledger, typed: str) -> tuple[Reviewed, list[str]]:
+    notes: list[str] = []
+    lines = io.StringIO(typed)
+    sitting = Sitting(ledger, "ann", lambda *_: None, notes.append)
+    return sitting.go(queue(ledger.feedback.list()), letters(lines), next_line(lines)), notes
+
+
+def test_each_key_does_what_it_says(ledger: Ledger) -> None:
+    done, notes = sat(ledger, "a\nR\n\ns\nreject\n")
+    assert (done.accepted, done.rejected, done.skipped, done.left, notes) == (1, 2, 1, 0, [])
+    assert [record.state for record in ledger.feedback.list()] == ["accepted", "rejected", "new", "rejected"]
+    assert {record.reviewer for record in ledger.feedback.list()} == {"ann", None}
+
+
+def test_quitting_and_the_end_of_the_input_leave_the_rest(ledger: Ledger) -> None:
+    assert sat(ledger, "a\nq\na\na\n")[0].left == 3
+    assert sat(ledger, "x\n?\n") == (Reviewed(left=3), ["a accept, r reject, s skip, e edit, q quit."] * 2)
+
+
+def test_an_edit_is_the_reviewers_own_and_the_opinion_stays_as_it_was(ledger: Ledger) -> None:
+    done, notes = sat(ledger, "e\n\ne\nBetter so, ann@example.com.\nq\n")
+    assert done.edited == 1 and "is empty" in notes[0]
+    first, *_, own = ledger.feedback.list()
+    assert (first.kind, first.value, first.state, first.reason) == ("thumbs", "down", "rejected", f"edited as {own.id}")
+    assert (own.kind, own.value, own.state, own.key_id) == ("correction", "Better so, [EMAIL].", "accepted", "review:ann")
+    assert own.prompt == first.prompt and own.reason == f"edited from {first.id}"
+    assert sat(ledger, "e\n")[0].left == 3
+
+
+def test_a_terminal_is_read_key_by_key_and_left_as_it_was() -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "r") as terminal, os.fdopen(ours, "wb", buffering=0) as keyboard:
+        before = termios.tcgetattr(terminal)
+        with single_keys(terminal) as keys:
+            termios.tcsetattr(
+                terminal, termios.TCSANOW, [*before[:3], before[3] & ~termios.ICANON, *before[4:]]
+            )  # as it is while a key is awaited
+            keyboard.write(b"A e\x04q")
+            assert list(keys) == ["a", "e"]
+        assert termios.tcgetattr(terminal) == before
