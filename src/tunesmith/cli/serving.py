@@ -21,6 +21,11 @@ def serve(
     tls_certificate: Annotated[str | None, typer.Option(help="PEM file of a certificate: the gateway then speaks HTTPS.")] = None,
     tls_key: Annotated[str | None, typer.Option(help="PEM file of its private key.")] = None,
     origin: Annotated[list[str] | None, typer.Option(help="Web pages of this origin may call; repeatable.")] = None,
+    policies: Annotated[str | None, typer.Option(help="YAML file of policies: what may pass, as docs/guide/serving.md tells.")] = None,
+    policy: Annotated[str | None, typer.Option(help="Policy of keys that name none, as child-friendly, which comes along.")] = None,
+    log: Annotated[
+        str | None, typer.Option(help="File of a JSON line a request; - is stderr. requests.jsonl of the workspace where absent.")
+    ] = None,
     most_rows: Annotated[int, typer.Option(help="Answers made at the same time.")] = 64,
     most_waiting: Annotated[int, typer.Option(help="Requests that may wait; the next gets 429.")] = 256,
     timeout_seconds: Annotated[float, typer.Option(help="A request that takes longer is given up.")] = 120,
@@ -41,6 +46,7 @@ def serve(
         from pydantic import ValidationError
 
         from tunesmith.core.errors import RecipeError
+        from tunesmith.pipeline.guarding import read_policies
         from tunesmith.pipeline.serving import Serving
         from tunesmith.pipeline.workspace import Workspace as Place
         from tunesmith.serve.config import ServeConfig
@@ -64,7 +70,7 @@ def serve(
             first = error.errors(include_url=False)[0]
             option = str(first["loc"][0]).replace("_", "-")
             raise RecipeError(f"--{option} can't be {first['input']!r}: {first['msg'].lower()}.") from None
-        serving = Serving(models, config, Place(workspace), spoken.listener)
+        serving = Serving(models, config, Place(workspace), spoken.listener, read_policies(policies, policy), log)
         names = ", ".join(serving.gateway.backends)
 
         def ready(url: str) -> None:
@@ -87,6 +93,7 @@ def create_key(
     days: Annotated[float | None, typer.Option(help="It ends after so many days.")] = None,
     requests_per_minute: Annotated[int | None, typer.Option(help="Most requests a minute.")] = None,
     tokens_per_minute: Annotated[int | None, typer.Option(help="Most tokens a minute, read and written.")] = None,
+    policy: Annotated[str | None, typer.Option(help="Filters its requests and answers pass; the server's default where absent.")] = None,
     workspace: Workspace = WORKSPACE,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -101,7 +108,7 @@ def create_key(
         with Place(workspace).ledger() as ledger:
             record, secret = ledger.keys.create(
                 name, scope or ["chat"], tenant=tenant, expires=ends,
-                requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute,
+                requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, policy=policy,
             )  # fmt: skip
         lines = [f"Key {record.id} for {record.name}: {', '.join(record.scopes)}", secret, "Keep it now: it can't be shown again."]
         spoken.answer(_shown(record) | {"secret": secret}, lines)

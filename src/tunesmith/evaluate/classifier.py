@@ -3,7 +3,7 @@
 It answers as it was evaluated: its own tokenizer, template, instruction and calibration. Costs a pass of it over the texts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,13 +26,23 @@ class Classifier:
     labels: tuple[str, ...]
 
     @classmethod
-    def at(cls, folder: Path, labels: Sequence[str], named: str) -> "Classifier":
+    def at(
+        cls,
+        folder: Path,
+        labels: Sequence[str],
+        named: str,
+        *,
+        setting: str = "evaluate.safety.classifier",
+        labels_setting: str = "evaluate.safety.toxic_labels",
+    ) -> "Classifier":
         """The model of a folder, its own or a round's.
 
         Args:
             folder: where it lies.
             labels: of its labels those that are meant.
             named: how the recipe calls it, for messages.
+            setting: where it is named, for messages.
+            labels_setting: where its labels are.
 
         Raises:
             RecipeError: there is no model, it is no classifier, or it lacks a label.
@@ -40,17 +50,15 @@ class Classifier:
         """
         found = next((place for place in (folder, folder / "model") if (place / "tunesmith.json").is_file()), None)
         if found is None:
-            raise RecipeError(
-                f"evaluate.safety.classifier is {named}, and no model of tunesmith is there: name a round or its model folder."
-            )
+            raise RecipeError(f"{setting} is {named}, and no model of tunesmith is there: name a round or its model folder.")
         bundle = _bundle(found)
         if bundle.task != "classify" or not bundle.labels:
-            raise RecipeError(f"evaluate.safety.classifier {named} was made for {bundle.task}: name a model made with data.task: classify.")
+            raise RecipeError(f"{setting} {named} was made for {bundle.task}: name a model made with data.task: classify.")
         for label in labels:
             if label not in bundle.labels:
-                raise RecipeError(f"evaluate.safety.toxic_labels: {named} knows no label {label!r}.{did_you_mean(label, bundle.labels)}")
+                raise RecipeError(f"{labels_setting}: {named} knows no label {label!r}.{did_you_mean(label, bundle.labels)}")
         if set(bundle.labels) <= set(labels):
-            raise RecipeError(f"evaluate.safety.toxic_labels names every label of {named}: leave out those that are wanted.")
+            raise RecipeError(f"{labels_setting} names every label of {named}: leave out those that are wanted.")
         return cls(found, tuple(labels))
 
     def chances(self, texts: Sequence[str], device: torch.device, precision: str = "fp32") -> list[float]:
@@ -60,6 +68,10 @@ class Classifier:
             MachineError: the model is damaged.
             DataError: its instruction leaves no room for a text.
         """
+        return self.loaded(device, precision)(texts)
+
+    def loaded(self, device: torch.device, precision: str = "fp32") -> Callable[[Sequence[str]], list[float]]:
+        """`chances` of a model that stays loaded. One thread at a time may ask it. MachineError where the model is damaged."""
         try:
             model, tokenizer, bundle = load_model(self.folder)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
@@ -68,14 +80,18 @@ class Classifier:
         renderer = Renderer(tokenizer, max_tokens=bundle.max_tokens, label_texts=bundle.label_texts, new_tokens=new_tokens)
         asked = Answerer(model.to(device), renderer, device, bundle.labels, precision=precision)
         system = () if bundle.instruction is None else (Message("system", bundle.instruction),)
-        rows = [
-            Row(id=str(place), prompt=(*system, Message("user", text))) for place, text in enumerate(texts) if any(map(str.isalnum, text))
-        ]
-        answers = asked.answer(rows, work="read answers by the classifier")
-        if bundle.calibration is not None and answers:
-            answers = applied(answers, Calibration.from_json(bundle.calibration))
-        found = {one.row_id: sum((one.chances or {}).get(label, 0.0) for label in self.labels) for one in answers}
-        return [found.get(str(place), 0.0) for place in range(len(texts))]
+        calibration = None if bundle.calibration is None else Calibration.from_json(bundle.calibration)
+
+        def chances(texts: Sequence[str]) -> list[float]:
+            read = [(str(place), text) for place, text in enumerate(texts) if any(map(str.isalnum, text))]
+            rows = [Row(id=name, prompt=(*system, Message("user", text))) for name, text in read]
+            answers = asked.answer(rows, work="read answers by the classifier") if rows else []
+            if calibration is not None and answers:
+                answers = applied(answers, calibration)
+            found = {one.row_id: sum((one.chances or {}).get(label, 0.0) for label in self.labels) for one in answers}
+            return [found.get(str(place), 0.0) for place in range(len(texts))]
+
+        return chances
 
 
 def _bundle(folder: Path) -> Bundle:

@@ -16,8 +16,12 @@ from typing import TYPE_CHECKING, Any
 from tunesmith.core.errors import MachineError, RecipeError
 from tunesmith.core.files import home_path
 from tunesmith.core.progress import Ended, Listener, Said, Started
+from tunesmith.guard.config import PoliciesConfig
+from tunesmith.pipeline.guarding import read_policies, ready_policies
 from tunesmith.pipeline.workspace import Workspace
 from tunesmith.serve.config import ServeConfig
+from tunesmith.serve.filters import Policies
+from tunesmith.serve.log import STDERR, RequestLog
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -98,11 +102,28 @@ def bound(config: ServeConfig) -> socket.socket:
 class Serving:
     """A gateway that is set up and not yet running."""
 
-    def __init__(self, models: Sequence[str], config: ServeConfig, place: Workspace, listen: Listener) -> None:
+    def __init__(
+        self,
+        models: Sequence[str],
+        config: ServeConfig,
+        place: Workspace,
+        listen: Listener,
+        policies: PoliciesConfig | None = None,
+        log: str | None = None,
+    ) -> None:
         """Bind, load, begin to answer.
 
+        Args:
+            models: rounds or folders.
+            config: how to serve.
+            place: the workspace.
+            listen: told of progress.
+            policies: as `read_policies` gives them; None: what comes along, for keys that name it.
+            log: the file that a line a request goes to; `-`: stderr; None: `requests.jsonl` of the workspace.
+
         Raises:
-            TunesmithError: see `named_model`, `refuse_in_the_open`, `bound`; a model that can't be loaded.
+            TunesmithError: see `named_model`, `refuse_in_the_open`, `bound`; a model or a policy that can't be loaded; a log that can't be
+                written.
         """
         if not models:
             raise RecipeError("There is no model to serve: name a round or a model's folder.")
@@ -113,6 +134,8 @@ class Serving:
         self.config, self.ledger = config, place.ledger()
         try:
             keyed = refuse_in_the_open(config, self.ledger)
+            self.policies = self._policies(policies or read_policies(None, None), place, listen)
+            self.log = RequestLog(place.root / "requests.jsonl" if log is None else log if log == STDERR else home_path(log))
             self.socket = bound(config)
         except BaseException:
             self.ledger.close()
@@ -127,6 +150,14 @@ class Serving:
         host, port = self.socket.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         return f"{'https' if self.config.tls_certificate else 'http'}://{shown}:{port}/v1"
+
+    def _policies(self, config: PoliciesConfig, place: Workspace, listen: Listener) -> Policies:
+        """All of them, ready: a key made while the server runs may name any. What a key names and nobody knows is told."""
+        ready = ready_policies(config, place)
+        asked = {key.policy for key in self.ledger.keys.list() if key.usable and key.policy is not None}
+        for name in sorted(asked - set(ready)):
+            listen(Said(f"A key names the policy '{name}', which is not among those of this server: its requests are refused."))
+        return Policies(ready, config.default)
 
     def _app(self, named: Sequence[Named], listen: Listener) -> Any:
         import tunesmith.models.load  # noqa: F401  quiets the libraries that load weights
@@ -147,7 +178,9 @@ class Serving:
             listen(Ended(f"load {one.name}", 0.0))
         kept = Kept(self.ledger.requests, self.config, hashes)
         holders = Holders(self.ledger.keys.holder, self.ledger.keys.any)
-        self.gateway = Gateway(backends, holders, self.config, kept=kept, opinions=self.ledger.feedback)
+        self.gateway = Gateway(
+            backends, holders, self.config, kept=kept, opinions=self.ledger.feedback, policies=self.policies, log=self.log
+        )
         return make_app(self.gateway)
 
     def run(self, ready: Callable[[str], None], stop: threading.Event | None = None) -> None:
@@ -186,6 +219,7 @@ class Serving:
             self.socket.close()
             self.gateway.kept.close()
             self.ledger.close()
+            self.log.close()
 
     def _watch(self, server: "Server", ready: Callable[[str], None], stop: threading.Event | None) -> None:
         """Tell when it is ready, and stop it when asked to."""

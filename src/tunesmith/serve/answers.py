@@ -61,6 +61,11 @@ class Piece:
     extra: dict[str, Any] | None = None
     """With the last piece: confidence, whether the model should rather abstain."""
 
+    @property
+    def says(self) -> bool:
+        """Whether a client learns anything from it; one that doesn't only counts tokens."""
+        return bool(self.text or self.tokens or self.finish or self.extra)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:

@@ -21,8 +21,10 @@ from tunesmith.ledger.keys import KeyRecord, Scope
 from tunesmith.serve.answers import Ask, Backend, Piece
 from tunesmith.serve.config import ServeConfig
 from tunesmith.serve.feedback_routes import feedback_routes
+from tunesmith.serve.filters import Policies, answered, filtered, filtered_texts
 from tunesmith.serve.holders import Holders
 from tunesmith.serve.kept import About, Kept
+from tunesmith.serve.log import Line, Logged, RequestLog
 from tunesmith.serve.refusals import Refusal, no_such_model, wrong
 from tunesmith.serve.requests import ChatRequest, ClassifyRequest, CompletionRequest, EmbeddingRequest, refused
 from tunesmith.serve.speaking import Gathered, chat_chunk, new_id, text_chunk, usage
@@ -31,7 +33,7 @@ T = TypeVar("T")
 
 
 class Gateway:
-    """What the routes need: the models by name, and who may ask."""
+    """What the routes need: the models by name, who may ask, what may pass, and where requests are told of."""
 
     def __init__(
         self,
@@ -41,9 +43,12 @@ class Gateway:
         *,
         kept: Kept | None = None,
         opinions: Opinions | None = None,
+        policies: Policies | None = None,
+        log: RequestLog | None = None,
     ) -> None:
         self.backends, self.holders, self.config = backends, holders, config
         self.kept, self.opinions = kept or Kept(None, config), opinions
+        self.policies, self.log = policies or Policies(), log
         self.draining = False
 
     def backend(self, name: str) -> Backend:
@@ -59,10 +64,17 @@ class Gateway:
         async def holder(request: Request) -> KeyRecord:
             header = request.headers.get("authorization")
             key = await asyncio.to_thread(self.holders.holder, header, scope)
+            line_of(request).key = key.id or None
             self.holders.take_request(key)
             return key
 
         return holder
+
+
+def line_of(request: Request) -> Line:
+    """The line that the log will tell of a request."""
+    line: Line = request.state.line
+    return line
 
 
 def make_app(gateway: Gateway) -> FastAPI:
@@ -83,6 +95,7 @@ def make_app(gateway: Gateway) -> FastAPI:
         from starlette.middleware.cors import CORSMiddleware
 
         app.add_middleware(CORSMiddleware, allow_origins=gateway.config.origins, allow_methods=["GET", "POST"], allow_headers=["*"])
+    app.add_middleware(Logged, log=gateway.log)
     _health(app, gateway)
     _models(app, gateway)
     _chat(app, gateway)
@@ -237,9 +250,9 @@ def _head(kind: str, shape: str, backend: Backend) -> dict[str, Any]:
     }
 
 
-async def _gather(backend: Backend, ask: Ask) -> Gathered:
-    made = Gathered(ask.n)
-    async for piece in backend.pieces(ask):
+async def _gather(pieces: AsyncIterator[Piece], count: int) -> Gathered:
+    made = Gathered(count)
+    async for piece in pieces:
         made.add(piece)
     return made
 
@@ -249,9 +262,12 @@ def _chat(app: FastAPI, gateway: Gateway) -> None:
     async def chat(
         body: ChatRequest, request: Request, key: Annotated[KeyRecord, Depends(gateway.may("chat"))]
     ) -> dict[str, Any] | Response:
-        backend, ask = gateway.backend(body.model), _ask_of_chat(body)
+        backend, line, policy = gateway.backend(body.model), line_of(request), gateway.policies.of(key)
+        line.model = backend.name
+        ask = await filtered(policy, _ask_of_chat(body), line)
+        pieces = answered(backend, ask, policy, line)
         head = _head("chatcmpl", "chat.completion.chunk" if body.stream else "chat.completion", backend)
-        about = About(head["id"], key, backend.name, "chat", ask.messages)
+        about = About(head["id"], key, backend.name, "chat", ask.messages)  # as the model saw them
         if body.stream:
             seen: set[int] = set()
 
@@ -261,10 +277,10 @@ def _chat(app: FastAPI, gateway: Gateway) -> None:
                 return chat_chunk(head, piece, first=first, logprobs=ask.logprobs)
 
             told = body.stream_options is not None and body.stream_options.include_usage
-            pieces = gateway.kept.watched(about, backend.pieces(ask), ask.n)
-            return await _streamed(gateway, key, pieces, chunk, head if told else None)
-        made = await _within(gateway, request, _gather(backend, ask))
-        gateway.holders.take_tokens(key, made.prompt_tokens + made.answer_tokens)
+            watched = gateway.kept.watched(about, pieces, ask.n)
+            return await _streamed(gateway, _spender(gateway, key, line), watched, chunk, head if told else None)
+        made = await _within(gateway, request, _gather(pieces, ask.n))
+        _spender(gateway, key, line)(made.prompt_tokens, made.answer_tokens)
         gateway.kept.done(about, made)
         return head | {
             "choices": made.chat_choices(logprobs=ask.logprobs),
@@ -277,10 +293,11 @@ def _completions(app: FastAPI, gateway: Gateway) -> None:
     async def completions(
         body: CompletionRequest, request: Request, key: Annotated[KeyRecord, Depends(gateway.may("chat"))]
     ) -> dict[str, Any] | Response:
-        backend = gateway.backend(body.model)
-        asks = [_ask_of_text(body, prompt) for prompt in body.prompt]
+        backend, line, policy = gateway.backend(body.model), line_of(request), gateway.policies.of(key)
+        line.model = backend.name
+        asks = [await filtered(policy, _ask_of_text(body, prompt), line) for prompt in body.prompt]
         head = _head("cmpl", "text_completion", backend)
-        abouts = [About(head["id"], key, backend.name, "text", (Message("user", prompt),)) for prompt in body.prompt]
+        abouts = [About(head["id"], key, backend.name, "text", (Message("user", ask.text or ""),)) for ask in asks]
         if body.stream:
             if len(asks) > 1:
                 raise wrong("prompt", "One prompt at a time can be streamed: send one, or leave stream out.")
@@ -292,11 +309,12 @@ def _completions(app: FastAPI, gateway: Gateway) -> None:
                 return text_chunk(head, piece, logprobs=asks[0].logprobs, start=start)
 
             told = body.stream_options is not None and body.stream_options.include_usage
-            pieces = gateway.kept.watched(abouts[0], backend.pieces(asks[0]), asks[0].n)
-            return await _streamed(gateway, key, pieces, chunk, head if told else None)
-        made = await _within(gateway, request, asyncio.gather(*(_gather(backend, ask) for ask in asks)))
+            watched = gateway.kept.watched(abouts[0], answered(backend, asks[0], policy, line), asks[0].n)
+            return await _streamed(gateway, _spender(gateway, key, line), watched, chunk, head if told else None)
+        answers = [answered(backend, ask, policy, line) for ask in asks]
+        made = await _within(gateway, request, asyncio.gather(*(_gather(pieces, body.n) for pieces in answers)))
         read, written = sum(one.prompt_tokens for one in made), sum(one.answer_tokens for one in made)
-        gateway.holders.take_tokens(key, read + written)
+        _spender(gateway, key, line)(read, written)
         for at, (about, one) in enumerate(zip(abouts, made, strict=True)):
             gateway.kept.done(about, one, at * body.n)
         choices = [c for at, one in enumerate(made) for c in one.text_choices(at * body.n, logprobs=body.logprobs is not None)]
@@ -317,9 +335,19 @@ def _ask_of_text(body: CompletionRequest, prompt: str) -> Ask:
     )
 
 
+def _spender(gateway: Gateway, key: KeyRecord, line: Line) -> Callable[[int, int], None]:
+    """Tells of tokens that were read and written: to the key's allowance, and to the log."""
+
+    def spent(read: int, written: int) -> None:
+        gateway.holders.take_tokens(key, read + written)
+        line.spent(read, written)
+
+    return spent
+
+
 async def _streamed(
     gateway: Gateway,
-    key: KeyRecord,
+    spent: Callable[[int, int], None],
     pieces: AsyncIterator[Piece],
     chunk: Callable[[Piece], dict[str, Any]],
     usage_head: dict[str, Any] | None,
@@ -338,7 +366,8 @@ async def _streamed(
             async with asyncio.timeout(gateway.config.timeout_seconds):
                 while piece is not None:
                     read, written = max(read, piece.prompt_tokens), written + piece.answer_tokens
-                    yield _event(chunk(piece))
+                    if piece.says:
+                        yield _event(chunk(piece))
                     piece = await anext(pieces, None)
             if usage_head is not None:
                 yield _event(usage_head | {"choices": [], "usage": usage(read, written)})
@@ -348,7 +377,7 @@ async def _streamed(
         except Refusal as refusal:
             yield _event(refusal.body())
         finally:
-            gateway.holders.take_tokens(key, read + written)
+            spent(read, written)
             await pieces.aclose()  # type: ignore[attr-defined]
 
     return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
@@ -361,13 +390,15 @@ def _event(value: dict[str, Any]) -> str:
 def _labels(app: FastAPI, gateway: Gateway) -> None:
     @app.post("/v1/classify")
     async def classify(body: ClassifyRequest, request: Request, key: Annotated[KeyRecord, Depends(gateway.may("chat"))]) -> dict[str, Any]:
-        backend = gateway.backend(body.model)
+        backend, line = gateway.backend(body.model), line_of(request)
+        line.model = backend.name
         head = _head("class", "classification", backend)
         about = About(head["id"], key, backend.name, "label", ())
-        found = await _within(gateway, request, backend.classify(body.input))
+        texts = await filtered_texts(gateway.policies.of(key), body.input, line)
+        found = await _within(gateway, request, backend.classify(texts))
         read = sum(one.prompt_tokens for one in found)
-        gateway.holders.take_tokens(key, read)
-        gateway.kept.labelled(about, body.input, found)
+        _spender(gateway, key, line)(read, 0)
+        gateway.kept.labelled(about, texts, found)
         data = [
             {
                 "index": index,
@@ -384,9 +415,11 @@ def _labels(app: FastAPI, gateway: Gateway) -> None:
     async def embeddings(
         body: EmbeddingRequest, request: Request, key: Annotated[KeyRecord, Depends(gateway.may("chat"))]
     ) -> dict[str, Any]:
-        backend = gateway.backend(body.model)
-        made, read = await _within(gateway, request, backend.embed(body.input))
-        gateway.holders.take_tokens(key, read)
+        backend, line = gateway.backend(body.model), line_of(request)
+        line.model = backend.name
+        texts = await filtered_texts(gateway.policies.of(key), body.input, line)
+        made, read = await _within(gateway, request, backend.embed(texts))
+        _spender(gateway, key, line)(read, 0)
         packed = body.encoding_format == "base64"
         data = [
             {"object": "embedding", "index": index, "embedding": _packed(vector) if packed else vector} for index, vector in enumerate(made)

@@ -60,8 +60,8 @@ class Gathered:
         self.tokens[piece.index] += piece.tokens
         if piece.finish is not None:
             self.finish[piece.index], self.extras[piece.index] = piece.finish, piece.extra
-            self.prompt_tokens = max(self.prompt_tokens, piece.prompt_tokens)
-            self.answer_tokens += piece.answer_tokens
+        self.prompt_tokens = max(self.prompt_tokens, piece.prompt_tokens)
+        self.answer_tokens += piece.answer_tokens
 
     def chat_choices(self, *, logprobs: bool) -> list[dict[str, Any]]:
         """`choices` of a chat completion."""

@@ -60,7 +60,9 @@ class World:
         config = ServeConfig(**{"keep_requests": 1.0} | settings)
         self.kept = Kept(self.ledger.requests, config, {"echo": "hash-of-echo"})
         backends: Any = {name: Scripted(name) for name in ("echo", "sort")}
-        gateway = Gateway(backends, Holders(self.ledger.keys.holder, self.ledger.keys.any), config, kept=self.kept, opinions=self.ledger.feedback)
+        gateway = Gateway(
+            backends, Holders(self.ledger.keys.holder, self.ledger.keys.any), config, kept=self.kept, opinions=self.ledger.feedback
+        )
         self.client = TestClient(make_app(gateway), raise_server_exceptions=False)
 
     def post(self, who: str, path: str, **body: Any) -> httpx.Response:
