@@ -3,6 +3,7 @@
 from math import ceil
 
 from tunesmith.data.config import Task
+from tunesmith.evaluate.measures import better
 from tunesmith.evaluate.price_wording import not_worth_it, price_notes
 from tunesmith.evaluate.trial import Scored, Trial, is_rival
 from tunesmith.score.classification import OTHER
@@ -26,7 +27,8 @@ def sentence_of(trial: Trial, gained: bool) -> str:
     lost = against.is_loss and not trial.too_small
     opening = _gained(trial) if gained else "No gain shown"
     if lost:
-        opening += f", {_name(rival)} does better" if is_rival(rival.system.key) else ", fine-tuning made it worse"
+        worse = _worse_than_base(trial) and not is_rival(rival.system.key)
+        opening += ", fine-tuning made it worse" if worse else f", {_name(rival)} does better"
     elif trial.too_small and not gained:
         opening += f", {trial.drawn.units} {'groups of ' if trial.drawn.grouped else ''}test rows are too few to tell"
     sign = -1.0 if lost else 1.0
@@ -38,6 +40,12 @@ def sentence_of(trial: Trial, gained: bool) -> str:
         f"for {role}, {_name(rival)}: a {change} of {decisive.shown_difference(sign * against.difference)} "
         f"(95% interval {low} to {high}{_p_where_it_decides(against)})."
     )
+
+
+def _worse_than_base(trial: Trial) -> bool:
+    """Whether the tuned model loses to its base under the plain prompt: else only a better prompt, or another model, does better."""
+    zero = next((one for one in trial.baselines if one.system.key == "zero-shot"), None)
+    return zero is not None and zero.compared.is_loss
 
 
 def _p_where_it_decides(against: Comparison) -> str:
@@ -62,6 +70,7 @@ def notes_on(trial: Trial, task: Task, gained: bool) -> list[str]:
     """What a reader should mind: doubts, cheaper ways, answers that betray a fault."""
     notes = [
         *_doubts(trial, task, gained),
+        *_constant_note(trial),
         *price_notes(trial),
         *(note for one in trial.scored if one.system.kind == "floor" for note in _floor_note(trial, one, task)),
     ]
@@ -117,11 +126,31 @@ def _floor_note(trial: Trial, floor: Scored, task: Task) -> list[str]:
         return [f"What people preferred in these rows {shown} length alone ({floor.system.name}: {decisive.title} {figures})."]
     if against.is_loss:
         return [f"{floor.system.name} does better than the tuned model ({decisive.title} {figures}) and costs far less: use it instead."]
-    if against.difference <= 0:
+    if against.difference <= 0 and _tells_something(trial, floor):
         return [f"{floor.system.name} does as well as the tuned model ({decisive.title} {figures}) and costs far less: prefer it."]
     return [
         f"The tuned model is not shown to beat {floor.system.name} ({decisive.title} {figures} for the tuned{_p_where_it_decides(against)}), which costs far less."
     ]
+
+
+CONSTANTS = ("majority", "mean")
+"""Keys of systems that give one answer whatever is asked."""
+
+
+def _tells_something(trial: Trial, one: Scored) -> bool:
+    """Whether a system's figure is better than that of a constant answer."""
+    constant = next((other for other in trial.scored if other.system.key in CONSTANTS), None)
+    return constant is None or better(trial.measure.name, trial.value(one), trial.value(constant))
+
+
+def _constant_note(trial: Trial) -> list[str]:
+    """What is said where nothing is better than a constant answer: the texts may not tell what is asked of them."""
+    constant = next((one for one in trial.scored if one.system.key in CONSTANTS), None)
+    others = [one for one in trial.scored if one is not constant]
+    if constant is None or trial.too_small or any(_tells_something(trial, one) for one in others):
+        return []
+    value = trial.measure.shown(trial.value(constant))
+    return [f"No system does better than {_name(constant).lower()} ({value}): these texts may not tell what is asked of them."]
 
 
 def _two_digits(number: int) -> str:

@@ -20,6 +20,7 @@ from tunesmith.pipeline.datasets import general_rows, prepared_dataset
 from tunesmith.pipeline.decisions import settled
 from tunesmith.pipeline.evaluation import Sides
 from tunesmith.pipeline.looks.bias import refuse_unreadable_bias
+from tunesmith.pipeline.looks.forgetting import general_of
 from tunesmith.pipeline.looks.memorisation import planted
 from tunesmith.pipeline.looks.safety import refuse_unreadable
 from tunesmith.pipeline.material import Material, class_weights
@@ -147,6 +148,7 @@ class Bench:
         refuse_what_cant_be_adapted(self.base, settled(recipe, str(task.value)).method, given.outputs)
         planted(recipe, task, self.sides["train"], self.labels)
         refuse_what_cant_be_written(self.base.model, self.renderer, self.judged, recipe, self.metrics[0])
+        general_of(recipe, [*given.train, *given.replay])
         if recipe.evaluate.bias is not None:
             refuse_unreadable_bias(recipe.evaluate.bias, seed=recipe.seed, test=self.sides["test"], labels=self.labels or ())
         refuse_others(self.rivals, task, self.labels, self.metrics[0], self.base.tokenizer.get_vocab)

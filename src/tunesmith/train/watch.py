@@ -312,8 +312,10 @@ class Watch:
             "computed_tokens_per_second": found.computed_tokens_per_second,
             "saved": found.saved,
         }
-        known = bool(peak_flops and found.flops_per_second)
-        return {"throughput": throughput, "mfu": found.flops_per_second / (peak_flops or 1.0) if known else None, "peak_mib": peak_mib}
+        mfu = found.flops_per_second / peak_flops if peak_flops and found.flops_per_second else None
+        if mfu is not None and mfu > 1:
+            mfu = None  # the peak was measured while the machine was busy: a share above one tells nothing
+        return {"throughput": throughput, "mfu": mfu, "peak_mib": peak_mib}
 
 
 def step_values(step: Mapping[str, Any]) -> dict[str, float]:

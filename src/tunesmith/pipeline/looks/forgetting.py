@@ -39,7 +39,7 @@ def _found(given: Looking) -> Forgetting | None:
     tuned = given.tuned
     if isinstance(tuned.model, Headed):  # it writes no text
         return headed(frozen=tuned.bundle.method == "features")
-    general = _material(given.recipe, [*given.sides.train, *given.replay])
+    general = general_of(given.recipe, [*given.sides.train, *given.replay])
     if general is None:
         return None
     before = _base_reading(given, general)
@@ -47,10 +47,14 @@ def _found(given: Looking) -> Forgetting | None:
     return forgetting(before, after, general, tolerance=given.recipe.evaluate.forgetting.tolerance)
 
 
-def _material(recipe: Recipe, trained: Sequence[Row]) -> General | None:
-    """The general text and questions that the recipe names, without what was trained on; None where it asks for none."""
+def general_of(recipe: Recipe, trained: Sequence[Row]) -> General | None:
+    """The general text and questions that the recipe names, without what was trained on; None where it asks for none.
+
+    Raises:
+        TunesmithError: a file that can't be read, or holds nothing of use.
+    """
     config = recipe.evaluate.forgetting
-    if config.general is None and config.probes is None:
+    if not config.enabled or (config.general is None and config.probes is None):
         return None
     return general_material(config, seed=recipe.seed, trained={folded(row.answer) for row in trained if not row.prompt})
 
