@@ -20,11 +20,13 @@ def home(
     """A workspace in which a model was made that is then the champion of a weaker round."""
     folder: Path = tmp_path_factory.mktemp("against")
     write_rows(folder / "rows.jsonl", colour_rows)
-    first = write_recipe(folder / "first", "../rows.jsonl", tiny_base, train={"epochs": 6, "max_steps": None}, evaluate={"few_shot": [0]})
+    train = {"epochs": 6, "max_steps": None, "compile": "off"}
+    first = write_recipe(folder / "first", "../rows.jsonl", tiny_base, train=train, evaluate={"few_shot": [0]})
     done = command("run", first, "--workspace", folder / "work", "--json")
     assert done.code == 0, done.err
     (folder / "first.json").write_text(done.out)
-    second = write_recipe(folder / "second", "../rows.jsonl", tiny_base, evaluate={**ASKED, "against": [done.json()["id"]]})
+    asked = {**ASKED, "against": [done.json()["id"]]}
+    second = write_recipe(folder / "second", "../rows.jsonl", tiny_base, train={"compile": "off"}, evaluate=asked)
     done = command("run", second, "--workspace", folder / "work", "--json")
     assert done.code == 0, done.err
     (folder / "second.json").write_text(done.out)

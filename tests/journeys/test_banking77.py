@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 
 from tunesmith.core.files import read_jsonl
 
-LABELS = 77
+LABELS, TEST = 77, 100
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +24,11 @@ def said(shared_data: Path, tmp_path_factory: pytest.TempPathFactory, command: A
             "path": str(files / "train.csv"),
             "test_path": str(files / "test.csv"),
             "rows_per_label": 10,
-            "test_rows": 200,
+            "test_rows": TEST,
             "split": {"validation": 0.03},
         },
         "embedded",
-        train={"epochs": 5, "max_steps": None, "learning_rate": 1e-3, "evaluations_per_epoch": 1},
+        train={"epochs": 4, "max_steps": None, "learning_rate": 1e-3, "evaluations_per_epoch": 1, "compile": "off"},
         evaluate={"few_shot": [0, 2], "select_rows": 20, "resamples": 1000},
     )
     done = command("run", recipe, "--workspace", folder / "work", "--json")
@@ -44,17 +44,17 @@ def test_ten_rows_an_intent_beat_the_base(said: dict[str, Any], shared_data: Pat
     with (shared_data / "banking77" / "train.csv").open(encoding="utf-8") as file:
         labels = {row["category"] for row in csv.DictReader(file)}
     assert len(labels) == LABELS and set(data["labels"]) == labels
-    assert data["sides"]["train"] == 10 * LABELS and data["sides"]["test"] == 200 and data["test_openings"] == 1
+    assert data["sides"]["train"] == 10 * LABELS and data["sides"]["test"] == TEST and data["test_openings"] == 1
     arriving = 10_003 + 3_080
     for stage in data["waterfall"]:
         assert stage["kept"] + stage["dropped"] == arriving, stage
         arriving = stage["kept"]
     assert sum(data["sides"].values()) == arriving
     predictions = list(read_jsonl(Path(said["folder"]) / "predictions" / "tuned.jsonl"))
-    assert len(predictions) == 200 and {one["answer"] for one in predictions} | {one["reference"] for one in predictions} <= labels
+    assert len(predictions) == TEST and {one["answer"] for one in predictions} | {one["reference"] for one in predictions} <= labels
     systems = {system["key"]: system for system in report["systems"]}
     accuracy = {key: system["metrics"]["accuracy"]["value"] for key, system in systems.items()}
-    assert accuracy["tuned"] == sum(one["answer"] == one["reference"] for one in predictions) / 200
+    assert accuracy["tuned"] == sum(one["answer"] == one["reference"] for one in predictions) / TEST
     assert verdict["outcome"] == "gain" and verdict["gain"]["low"] > 0.1
     assert accuracy["tuned"] > accuracy["zero-shot"] + 0.2 and accuracy["linear"] > 0.4
     training = report["training"]

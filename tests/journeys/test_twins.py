@@ -15,7 +15,7 @@ from tunesmith.score.prediction import Prediction
 Rows = list[dict[str, Any]]
 ALL: dict[str, Any] = {
     "data": {"path": "rows.jsonl", "split": {"validation": 0.2, "test": 0.3}},
-    "train": {"max_steps": None, "epochs": 2, "evaluations_per_epoch": 1},
+    "train": {"max_steps": None, "epochs": 2, "evaluations_per_epoch": 1, "compile": "off"},
     "evaluate": {
         "few_shot": [0],
         "forgetting": {"enabled": False},
@@ -29,7 +29,7 @@ STAGES = 4
 
 
 def write(folder: Path, rows: Rows, base: Path, write_rows: Any, write_recipe: Any) -> Path:
-    write_rows(folder / "rows.jsonl", rows[:160])
+    write_rows(folder / "rows.jsonl", rows[:120])
     path: Path = write_recipe(folder, ALL["data"], base, **{name: held for name, held in ALL.items() if name != "data"})
     return path
 
@@ -190,7 +190,7 @@ def test_a_secret_repeated_a_hundred_times_is_found_and_the_rounds_own_model_nev
     asked = {"few_shot": [0], "memorisation": {"membership": False, "verbatim": False, "personal": False}}
     asked["memorisation"] |= {"canaries": {"repeats": [100], "each": 1, "alternatives": 63, "largest_share": 1.0}}  # type: ignore[operator]
     data = {"path": "rows.jsonl", "task": "generate", "dedup": {"near": False}}
-    train = {"max_steps": None, "epochs": 6, "evaluations_per_epoch": 1}
+    train = {"max_steps": None, "epochs": 6, "evaluations_per_epoch": 1, "compile": "off"}
     recipe = write_recipe(tmp_path, data, tiny_base, evaluate=asked, train=train)
     said = command("run", recipe, "--workspace", tmp_path / "work", "--json")
     assert said.code == 0, said.err

@@ -146,8 +146,13 @@ def _exchanged(either: Weighing, kept_BR: NDArray[np.bool_]) -> Floats:
 
 def _compared(around: Interval, drawn_B: Floats, swapped_B: Floats) -> Comparison:
     """With the larger of both p-values."""
-    p_value = max(_share_of(drawn_B <= 0), _share_of(swapped_B >= around.value - 1e-12))
+    p_value = float(p_values(np.array([around.value]), drawn_B[None, :], swapped_B[None, :])[0])
     return Comparison(difference=around.value, low=around.low, high=around.high, p_value=p_value, test="paired bootstrap")
+
+
+def p_values(difference_D: Floats, drawn_DB: Floats, swapped_DB: Floats) -> Floats:
+    """Of each of D comparisons the larger of both p-values: its resamples without a gain, its exchanges with as great a one."""
+    return np.maximum(_share_of(drawn_DB <= 0), _share_of(swapped_DB >= difference_D[:, None] - 1e-12))
 
 
 def _swapped(measure: Measure, both_RS: "Floats | csr_array", apart_RS: "Floats | csr_array", resamples: Resamples) -> Floats:
@@ -157,6 +162,6 @@ def _swapped(measure: Measure, both_RS: "Floats | csr_array", apart_RS: "Floats 
     return measure.value((total_S + turned_BS) / 2) - measure.value((total_S - turned_BS) / 2)
 
 
-def _share_of(true_B: NDArray[np.bool_]) -> float:
-    """The share that is true, the observed rows counted as one that is."""
-    return float((1 + np.count_nonzero(true_B)) / (1 + len(true_B)))
+def _share_of(true_DB: NDArray[np.bool_]) -> Floats:
+    """The share of each line that is true, the observed rows counted as one that is, [D]."""
+    return np.asarray((1 + np.count_nonzero(true_DB, axis=1)) / (1 + true_DB.shape[1]), dtype=np.float64)

@@ -4,9 +4,19 @@ import time
 
 import numpy as np
 import pytest
+from scipy.stats import kurtosis, norm, t
 
 from tunesmith.core.errors import DataError
-from tunesmith.score.intervals import interval, intervals, mid_p, share_interval, wilson
+from tunesmith.score.intervals import (
+    _student,
+    bootstrap_ends,
+    bootstrap_interval,
+    interval,
+    intervals,
+    mid_p,
+    share_interval,
+    wilson,
+)
 from tunesmith.score.measures import measure
 from tunesmith.score.prediction import Prediction
 from tunesmith.score.resampling import Resamples
@@ -161,3 +171,85 @@ def test_two_thousand_resamples_of_five_thousand_rows_take_under_two_seconds() -
     started = time.process_time()
     intervals([measure(name) for name in ("macro_f1", "mcc", "macro_precision")], scored, Resamples(rows=5000, count=2000))
     assert time.process_time() - started < 2.0
+
+
+def drawn_alone(errors_DU: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means of many test sets: whole [D], over 400 resamples [D, B], without each row [D, U]."""
+    units = errors_DU.shape[1]
+    weights_BU = np.random.default_rng(seed).multinomial(units, np.full(units, 1 / units), 400)
+    return errors_DU.mean(axis=1), errors_DU @ weights_BU.T / units, (errors_DU.sum(axis=1)[:, None] - errors_DU) / (units - 1)
+
+
+@pytest.mark.parametrize("units", [1, 2, 3, 4, 19, 20, 60])
+def test_many_at_once_are_each_alone(units: int) -> None:
+    errors_DU = np.random.default_rng(units).lognormal(size=(7, units))
+    errors_DU[3] = 0.5  # no spread at all
+    errors_DU[4, 1:] = 0.0  # all in one row
+    whole_D, drawn_DB, without_DU = drawn_alone(errors_DU)
+    without_DU = np.nan_to_num(without_DU)
+    low_D, high_D = bootstrap_ends(whole_D, drawn_DB, without_DU, low=0.0, high=np.inf)
+    for place in range(7):
+        alone = bootstrap_interval(float(whole_D[place]), drawn_DB[place], without_DU[place], low=0.0, high=np.inf)
+        assert (alone.low, alone.high) == (low_D[place], high_D[place])
+        assert 0.0 <= alone.low <= alone.value <= alone.high < np.inf
+
+
+def test_without_outliers_and_skew_the_ends_are_the_widened_percentiles() -> None:
+    """Hesterberg's, of Student's t with one degree less than there are units."""
+    pull_U = np.tile([-1.0, 1.0], 20)
+    drawn_B = np.concatenate([half := np.random.default_rng(4).normal(size=500), -half])
+    found = bootstrap_interval(0.0, drawn_B, -pull_U / 39, low=-np.inf, high=np.inf)
+    tail = norm.cdf(-np.sqrt(40 / 39) * t.isf(0.025, 39))
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn_B, [tail, 1 - tail])), abs=1e-12)
+
+
+def test_a_heavy_unit_costs_degrees_of_freedom_and_among_many_units_nothing_is_left_of_it() -> None:
+    """By scipy's kurtosis; a spread known from normal units is as good as it was from 200 units on, to three digits."""
+    random = np.random.default_rng(0)
+    pull_DU = random.standard_t(5, size=(20, 50))
+    pull_DU -= pull_DU.mean(axis=1, keepdims=True)
+    excess_D = np.maximum(0.0, kurtosis(pull_DU, axis=1, bias=False))
+    assert _student(pull_DU, 50) == pytest.approx(t.isf(0.025, 2 / (2 / 49 + excess_D / 50)), rel=1e-9)
+    assert (_student(pull_DU, 50) >= t.isf(0.025, 49) - 1e-12).all()
+    heavy = _student(np.append(np.zeros(199), 1.0)[None, :] - 1 / 200, 200)[0]
+    assert heavy == pytest.approx(t.isf(0.025, 2 / (2 / 199 + 1)), rel=1e-9) and heavy > 4
+    assert abs(_student(random.normal(size=(500, 200)), 200) - t.isf(0.025, 199)).mean() < 1e-3
+    assert np.isinf(_student(np.zeros((1, 1)), 1))[0]
+
+
+def test_under_twenty_units_the_upper_end_passes_what_resamples_reach() -> None:
+    """Of 8 skewed errors the mean can be far greater than 400 means of the same 8 show."""
+    errors_DU = np.random.default_rng(1).lognormal(sigma=1.5, size=(200, 8))
+    whole_D, drawn_DB, without_DU = drawn_alone(errors_DU)
+    _, high_D = bootstrap_ends(whole_D, drawn_DB, without_DU, low=0.0, high=np.inf)
+    assert (high_D > drawn_DB.max(axis=1)).mean() > 0.5
+    assert (bootstrap_ends(whole_D, drawn_DB, without_DU, low=0.0, high=1.0)[1] <= np.maximum(1.0, drawn_DB.max(axis=1))).all()
+
+
+@pytest.mark.parametrize("groups", [6, 11, 20, 40])
+def test_errors_in_a_few_uneven_groups_are_covered(groups: int) -> None:
+    """Skewed errors of rows in groups of one to eight, 4,000 planted sets: the mean error lies inside in 93% at least."""
+    random = np.random.default_rng(groups)
+    share = np.sqrt(0.5)
+
+    def table_DU2(draws: int, units: int) -> np.ndarray:
+        shared = random.normal(size=(draws, units, 1))
+        error = np.exp(0.6 * (share * shared + share * random.normal(size=(draws, units, 8)))) * np.abs(
+            random.normal(size=(draws, units, 8))
+        )
+        there = np.arange(8) < random.integers(1, 9, size=(draws, units, 1))
+        return np.stack([(error * there).sum(axis=2), there.sum(axis=2)], axis=2)
+
+    truth = np.exp(0.18) * np.sqrt(2 / np.pi)
+    table = table_DU2(4000, groups)
+    weights_BU = random.multinomial(groups, np.full(groups, 1 / groups), 400)
+    sums_DB2, total_D12 = np.einsum("bu,dus->dbs", weights_BU, table, optimize=True), table.sum(axis=1, keepdims=True)
+    without_DU2 = total_D12 - table
+    ends = bootstrap_ends(
+        (total_D12[..., 0] / total_D12[..., 1])[:, 0],
+        sums_DB2[..., 0] / sums_DB2[..., 1],
+        without_DU2[..., 0] / without_DU2[..., 1],
+        low=0.0,
+        high=np.inf,
+    )
+    assert ((ends[0] <= truth) & (truth <= ends[1])).mean() >= 0.93
