@@ -118,7 +118,7 @@ def _doubts(trial: Trial, task: Task, gained: bool) -> list[str]:
 def _floor_note(trial: Trial, floor: Scored, task: Task) -> list[str]:
     """Honest advice where something far cheaper does as well."""
     decisive, against = trial.measure, floor.against
-    if against is None or against.is_gain:
+    if against is None or against.is_gain or not _tells_something(trial, floor):
         return []
     figures = f"{decisive.shown(trial.value(floor))} against {decisive.shown(trial.value(trial.tuned))}"
     if task is Task.PREFER:
@@ -126,7 +126,7 @@ def _floor_note(trial: Trial, floor: Scored, task: Task) -> list[str]:
         return [f"What people preferred in these rows {shown} length alone ({floor.system.name}: {decisive.title} {figures})."]
     if against.is_loss:
         return [f"{floor.system.name} does better than the tuned model ({decisive.title} {figures}) and costs far less: use it instead."]
-    if against.difference <= 0 and _tells_something(trial, floor):
+    if against.difference <= 0:
         return [f"{floor.system.name} does as well as the tuned model ({decisive.title} {figures}) and costs far less: prefer it."]
     return [
         f"The tuned model is not shown to beat {floor.system.name} ({decisive.title} {figures} for the tuned{_p_where_it_decides(against)}), which costs far less."

@@ -92,6 +92,19 @@ def test_identical_predictions_show_no_gain_and_it_is_said(metric: str) -> None:
     assert any("the same as those of zero-shot on every row" in note for note in found.notes)
 
 
+def test_a_model_that_only_loses_to_a_better_prompt_was_not_made_worse() -> None:
+    found = verdict(500, {"zero-shot": 0.45, "few-shot": 0.86, "tuned": 0.45})
+    assert found.sentence.startswith("No gain shown, few-shot (k = 4) does better: accuracy 45.0% against 86.0%")
+
+
+def test_where_nothing_beats_a_constant_no_floor_is_recommended() -> None:
+    found = verdict(200, {"zero-shot": 0.2, "majority": 0.4, "linear": 0.37, "tuned": 0.26})
+    assert not any("prefer it" in note or "use it instead" in note for note in found.notes)
+    assert any(note.startswith("No system does better than") and "these texts may not tell" in note for note in found.notes)
+    told = verdict(200, {"zero-shot": 0.2, "majority": 0.4, "linear": 0.6, "tuned": 0.5})
+    assert not any(note.startswith("No system does better") for note in told.notes)
+
+
 def test_worse_is_said() -> None:
     found = verdict(500, {"zero-shot": 0.7, "tuned": 0.5})
     assert found.outcome == "no gain shown"

@@ -28,6 +28,18 @@ def test_it_fits(fakes: ModuleType, width: int) -> None:
         assert "…" not in text
 
 
+@pytest.mark.parametrize("width", [80, 100])
+def test_every_line_of_figures_has_its_name_where_costs_stand_too(fakes: ModuleType, width: int) -> None:
+    report = fakes.gain()
+    for system in report["systems"]:
+        system["cost_per_1000"] = 0.0000123
+    report["verdict"]["costs"] = {"currency": "EUR"}
+    text = verdict_text(report, width)
+    for system in report["systems"]:
+        assert system["name"].split()[0] in text
+    assert max(map(len, text.splitlines())) <= width and "…" not in text
+
+
 def test_rows_send_no_codes_and_no_markup(fakes: ModuleType) -> None:
     out = StringIO()
     Console(file=out, force_terminal=True, color_system="truecolor", width=100).print(verdict_lines(fakes.hostile()))
