@@ -2,8 +2,9 @@
 
 Each point is a model trained by the same recipe on a part of the rows, the last one the round's own; all answer the same test rows,
 so everything is paired. Whether the curve still rises is asked of the last stretch alone, at one-sided 2.5%: a steep beginning says
-nothing of more rows. How far it would rise is a power law's word (`score.power_law`), with a bootstrap over test rows that is shared
-by all points. The interval is about other test rows; another seed, or other rows in the parts, would move the points as well.
+nothing of more rows. How far it would rise is a power law's word (`score.power_law`): the gain along the fitted curve, set on what was
+measured of the round's own model, so that what the curve misses it by is told of as neither gain nor loss. The bootstrap over test rows
+is shared by all points. The interval is about other test rows; another seed, or other rows in the parts, would move the points as well.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,8 @@ from tunesmith.score.resampling import Resamples
 AHEAD = (2, 4)
 """Times as many rows that are foretold; the first is what the sentence tells of."""
 WORTH = 0.01
-"""A doubling that surely brings less than this share of the measure's range (one point of a hundred) is called no help."""
+"""A doubling that surely brings less than this share is called no help: of the measure's range (one point of a hundred) or, where that has
+no end, of what the round's own model is away from the best possible value, so that the unit of a number decides nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +44,9 @@ class Ahead:
 
     rows: int
     value: Interval
+    """What was measured of the round's own model, and the gain."""
     gain: Interval
-    """Improvement over the curve at the rows there are, in the measure's unit."""
+    """Improvement along the curve from the rows there are, in the measure's unit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +105,7 @@ def learning_curve(
     last = compare(measure, answered[counts[-1]], answered[since], drawn)
     assert last is not None  # `_table` has refused answers without what the measure needs
     ahead, fitted, exponent = _foretold(measure, counts, tables, drawn) if len(counts) >= power_law.FEWEST else ((), (), None)
-    outcome = _outcome(measure, last, ahead)
+    outcome = _outcome(measure, points[-1].value.value, last, ahead)
     return LearningCurve(
         measure=measure,
         outcome=outcome,
@@ -167,13 +170,14 @@ def _foretold(
         for values_BP in (observed, *(np.column_stack([one[kind] for one in resampled]) for kind in (0, 1)))
     )
     laws = (whole, drawn_B, without_U)
+    now = (observed[0, -1:], *resampled[-1])
     sign, span = (1.0 if measure.higher_is_better else -1.0), measure.high - measure.low
     ahead = []
     for times in AHEAD:
         here = [_values(measure, law.at(most)) for law in laws]
-        there = [_values(measure, law.at(times * most)) for law in laws]
-        gains = [sign * (far - near) for far, near in zip(there, here, strict=True)]
-        value = bootstrap_interval(float(there[0][0]), there[1], there[2], low=measure.low, high=measure.high, units=drawn.units)
+        gains = [sign * (_values(measure, law.at(times * most)) - near) for law, near in zip(laws, here, strict=True)]
+        values = [np.clip(one + sign * more, measure.low, measure.high) for one, more in zip(now, gains, strict=True)]
+        value = bootstrap_interval(float(values[0][0]), values[1], values[2], low=measure.low, high=measure.high, units=drawn.units)
         gain = bootstrap_interval(float(gains[0][0]), gains[1], gains[2], low=-span, high=span, units=drawn.units)
         ahead.append(Ahead(rows=times * most, value=value, gain=gain))
     places = np.geomspace(counts[0], AHEAD[-1] * most, 60)
@@ -181,13 +185,18 @@ def _foretold(
     return tuple(ahead), curve, float(whole.exponent_B[0])
 
 
-def _outcome(measure: Measure, last: Comparison, ahead: Sequence[Ahead]) -> Literal["rising", "flat", "unclear"]:
-    """Rising where the last stretch is a gain; flat where neither it nor the next doubling can be worth much; else nobody knows."""
+def _outcome(measure: Measure, own: float, last: Comparison, ahead: Sequence[Ahead]) -> Literal["rising", "flat", "unclear"]:
+    """Rising where the last stretch is a gain; flat where neither it nor the next doubling can be worth much; else nobody knows.
+
+    A gain that is sure, however small, is not called none.
+    """
     if last.is_gain:
         return "rising" if not ahead or ahead[0].gain.value > 0 else "unclear"
     span = measure.high - measure.low
-    worth = WORTH * (span if np.isfinite(span) else 1.0)
-    return "flat" if last.high < worth and all(one.gain.high < worth for one in ahead[:1]) else "unclear"
+    if not np.isfinite(span):
+        span = measure.high - own if measure.higher_is_better else own - measure.low
+    gains = ((last.low, last.high), *((one.gain.low, one.gain.high) for one in ahead[:1]))
+    return "flat" if all(low <= 0 and high <= WORTH * span for low, high in gains) else "unclear"
 
 
 def _sentence(measure: Measure, outcome: str, points: Sequence[Point], ahead: Sequence[Ahead], last: Comparison, since: int) -> str:
@@ -203,8 +212,9 @@ def _sentence(measure: Measure, outcome: str, points: Sequence[Point], ahead: Se
     if not ahead:
         return f"More data would help: {stretch}; how many rows can't be told from {len(points)} points."
     more = ahead[0]
+    ahead_ends = f"{measure.shown_difference(more.gain.low, unit=False)} to {measure.shown_difference(more.gain.high, unit=False)}"
     return (
         f"More data would help: about {more.rows:,} rows, twice as many, would bring {measure.title} from "
-        f"{measure.shown(own.value.value)} to about {measure.shown(more.value.value)} "
-        f"(95% interval {measure.shown(more.value.low)} to {measure.shown(more.value.high)}), if the curve goes on as it did; {stretch}."
+        f"{measure.shown(own.value.value)} to about {measure.shown(more.value.value)}, a gain of {measure.shown_difference(more.gain.value)} "
+        f"(95% interval {ahead_ends}), if the curve goes on as it did; {stretch}."
     )

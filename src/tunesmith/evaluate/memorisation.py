@@ -152,7 +152,7 @@ class Memorisation:
 
     @property
     def alarms(self) -> tuple[str, ...]:
-        """What was learned by heart, in sentences: rows repeated word for word, personal data given out, canaries exposed.
+        """What was learned by heart, in sentences: rows repeated word for word, personal data given out that the base doesn't, canaries exposed.
 
         Membership alone raises none: nearly every model that was trained for long gives its rows away by their loss.
         """
@@ -176,7 +176,7 @@ class Memorisation:
         if self.verbatim is not None:
             found.append((self.verbatim.found, self.verbatim.sentence))
         if self.personal is not None:
-            found.append((bool(self.personal.learned), personal_sentence(self.personal, self.personal_base)))
+            found.append((self.personal.alarming, personal_sentence(self.personal, self.personal_base)))
         if self.canaries is not None:
             found.append((self.canaries.learned_from is not None, self.canaries.sentence))
         return found

@@ -7,7 +7,8 @@ while training loss went on falling. Here that is asked twice, of the losses up 
 - it holds at the end, and the kept step is that of the lowest loss or an earlier one: the run overfitted, the model is from before;
 - it holds at the end, and the kept step lies later: the model is from within the rise.
 
-Beside these one plain fact: that the step kept is step 0, so that nothing that was trained is in the model. A rise of one or two
+Beside these one plain fact: that the step kept is step 0, so that nothing that was trained is in the model; or that interpolation went
+back to the base, so that nothing is but the head, where the model has one. A rise of one or two
 evaluations, a plateau, noise and a divergence are none of these, and nothing is said of them.
 """
 
@@ -42,18 +43,19 @@ class Overfitting:
         return asdict(self)
 
 
-def overfitting(training: Mapping[str, Any]) -> Overfitting | None:
+def overfitting(training: Mapping[str, Any], *, headed: bool = False) -> Overfitting | None:
     """What is to be said of a round's training; None where validation was not measured.
 
     Args:
         training: the `training` piece of report.json; `validation`, `steps`, `chosen_step`, `chosen_by` and `interpolated` are read.
+        headed: whether the model has a head of its own, which interpolation leaves as it was trained.
     """
     validation = [(int(one["step"]), float(one["loss"])) for one in training["validation"]]
     losses = [(int(one["step"]), float(one["loss"])) for one in training["steps"]]
     if not validation:
         return None
     kept = int(training["chosen_step"])
-    outcome, sentence = _said(validation, losses, kept, training)
+    outcome, sentence = _said(validation, losses, kept, training, headed)
     since, lowest = min(validation, key=lambda one: one[1])
     return Overfitting(
         outcome=outcome,
@@ -67,14 +69,17 @@ def overfitting(training: Mapping[str, Any]) -> Overfitting | None:
 
 
 def _said(
-    validation: list[tuple[int, float]], losses: list[tuple[int, float]], kept: int, training: Mapping[str, Any]
+    validation: list[tuple[int, float]], losses: list[tuple[int, float]], kept: int, training: Mapping[str, Any], headed: bool
 ) -> tuple[Outcome, str | None]:
-    if training.get("interpolated") == 0:
+    back = training.get("interpolated") == 0
+    if back and not headed:
         return "start kept", "Nothing that was trained is in the model: interpolation went all the way back to the base."
     if kept == 0 and len(validation) > 1 and validation[0][0] == 0:
         return "start kept", (
             "Nothing that was trained is in the model: on the rows set aside to select by no step did better than the start, which was kept."
         )
+    if back:
+        return "start kept", "Of what was trained only the head is in the model: interpolation took the rest all the way back to the base."
     by = _by(str(training.get("chosen_by") or "loss"))
     at_kept = standing([one for one in validation if one[0] <= kept], [one for one in losses if one[0] <= kept])
     if at_kept is not None and at_kept.kind == "overfitting":

@@ -1,4 +1,4 @@
-"""How costs are said beside a verdict: the tuned model against the best prompt of the base.
+"""How costs are said beside a verdict: the tuned model against the best prompt of the base, which is the one that did best on `select`.
 
 The rule: where one of the two is shown to be right more often and costs more an answer, each right answer that it gives beyond the other
 has a price, the extra cost over the extra share right. The gain is worth it if that is at most `prices.right_answer`, or, where the recipe
@@ -10,7 +10,7 @@ Where neither is shown to be better, lengths of prompts and costs stand side by 
 from dataclasses import dataclass
 from typing import Literal
 
-from tunesmith.evaluate.trial import Scored, Trial
+from tunesmith.evaluate.trial import PROMPTS, Scored, Trial
 from tunesmith.score.costs import Offer, money, of_another_right_answer
 
 SHORTER = 1.5
@@ -33,9 +33,13 @@ class Worth:
 
 
 def prompted(trial: Trial) -> Scored | None:
-    """The best prompt of the base: few-shot where examples were tried, else zero-shot; None where no base was asked."""
-    found = {one.system.key: one for one in trial.scored}
-    return found.get("few-shot") or found.get("zero-shot")
+    """The base's best prompt: the one that did best on `select`, or the only one; None where no base was asked, or it isn't known which did best.
+
+    Test rows have no say: who has no fine-tune chooses a prompt without them. Examples can make a prompt dearer and no better, so that
+    few-shot is not always what a tuned model is held against.
+    """
+    found = {one.system.key: one for one in trial.scored if one.system.key in PROMPTS}
+    return next(iter(found.values())) if len(found) == 1 else found.get(trial.best_prompt or "")
 
 
 def worth_of(trial: Trial, better: Scored, other: Scored) -> Worth | None:
@@ -123,7 +127,7 @@ def _training(trial: Trial, rival: Scored) -> list[str]:
         return []
     ours, theirs = bill.of(trial.tuned), bill.of(rival)
     said = f"Training cost {money(bill.training)} {bill.prices.currency} ({_minutes(bill.training_seconds)} of its steps)"
-    if ours is None or theirs is None:
+    if ours is None or theirs is None or rival.compared.is_loss:  # worse answers pay nothing back, however cheap they are
         return [f"{said}."]
     answers = bill.pays_after(rival)
     if answers is None:

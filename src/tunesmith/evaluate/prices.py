@@ -35,9 +35,12 @@ class Bill:
         return self.costs.get(one.system.key)
 
     def pays_after(self, rival: Scored) -> int | None:
-        """Answers after which training has paid for itself against another system; None where it never does, or nothing is known."""
+        """Answers after which training has paid for itself against another system; None where it never does, or nothing is known.
+
+        It never does against a system that does better: cheap answers that are worse are no saving.
+        """
         ours, theirs = self.costs.get("tuned"), self.of(rival)
-        if self.training is None or ours is None or theirs is None:
+        if self.training is None or ours is None or theirs is None or (rival.against is not None and rival.against.is_loss):
             return None
         return pays_after(self.training, dear=theirs, cheap=ours)
 

@@ -110,7 +110,8 @@ class Answerer:
         """
         self.model.eval()
         prompts = [self._prompt(messages(row)) for row in rows]
-        made, each = answer_all(prompts, self._answer_some, key=lambda prompt: prompt, work=work, listen=listen)
+        plain = replace(self, sure=None) if self.sure is not None and self.sure.samples else self  # see `evaluate.written`
+        made, each = answer_all(prompts, self._answer_some, key=lambda prompt: prompt, work=work, listen=listen, timed=plain._answer_some)
         predictions = [_prediction(row, one, len(prompt), each) for row, one, prompt in zip(rows, made, prompts, strict=True)]
         if self.meant is not None:
             return [self._understood(row, one) for row, one in zip(rows, predictions, strict=True)]

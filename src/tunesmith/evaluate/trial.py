@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 """Key of the first model of `evaluate.against`; the next are model-2, model-3."""
+PROMPTS = ("zero-shot", "few-shot")
+"""Keys of the base's prompts, the cheaper one first."""
 FEWEST = 20
 """Below so many independent rows no gain is called, whatever the figures."""
 WIDE = 0.1
@@ -87,6 +89,8 @@ class Trial:
     drawn: Resamples
     bill: "Bill | None" = None
     """What answers cost; None where the recipe states no prices."""
+    best_prompt: str | None = None
+    """Key of the base's prompt that did best on `select`; None where that is not known."""
 
     def value(self, one: Scored) -> float:
         """The deciding measure's value; only for systems that have one."""

@@ -4,11 +4,14 @@ A row with a prompt is begun by its prompt, a raw text by its first half. Only r
 short answer can be right without having been learned by heart. What is right among rows never seen is what such text gives
 away by itself; only what goes beyond that was memorised (Carlini et al., 2023, compare 50 tokens in the same way).
 
-Costs one generation a row, of at most `verbatim_tokens` and a few.
+Rows of a group (one template, one document) are continued alike, and the test takes each start for a trial of its own: so one row,
+drawn at random, speaks for its group.
+
+Costs one generation a row or group, of at most `verbatim_tokens` and a few.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import sqrt
 from typing import Any
 
@@ -42,10 +45,33 @@ Continue = Callable[[Sequence[Start]], Sequence[str]]
 """Starts to what a model goes on with, as text."""
 
 
-def starts(rows: Sequence[Row], renderer: Renderer, config: MemorisationConfig) -> list[Start]:
-    """Starts of the rows that go on for `verbatim_words` or more."""
-    found = (_prompted(row, renderer, config) if row.prompt else _halved(row, renderer, config) for row in rows)
-    return [one for one in found if len(one.words) >= config.verbatim_words]
+def _start(row: Row, renderer: Renderer, config: MemorisationConfig) -> Start:
+    return _prompted(row, renderer, config) if row.prompt else _halved(row, renderer, config)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The starts of one side's rows."""
+
+    starts: list[Start]
+    """One for each group."""
+    short: int
+    """Rows that go on for too few words."""
+    spoken_for: int
+    """Rows that go on for long enough, whose group has a start already."""
+
+
+def started(rows: Sequence[Row], renderer: Renderer, config: MemorisationConfig, groups: Sequence[str] | None = None) -> Started:
+    """Starts of rows that go on for `verbatim_words` or more, the first such row of each group; groups: one name a row, None: each alone."""
+    first: dict[str, Start] = {}
+    short = 0
+    for row, group in zip(rows, map(str, range(len(rows))) if groups is None else groups, strict=True):
+        start = _start(row, renderer, config)
+        if len(start.words) < config.verbatim_words:
+            short += 1
+        else:
+            first.setdefault(group, start)
+    return Started(list(first.values()), short, len(rows) - short - len(first))
 
 
 def _prompted(row: Row, renderer: Renderer, config: MemorisationConfig) -> Start:
@@ -98,9 +124,12 @@ class Verbatim:
     p_value: float
     """One-sided: how probable so great a difference is if there is none (Fisher, exact)."""
     trained_rows: int
+    """Training rows that were continued; of a group one."""
     unseen_rows: int
     left_out: int
     """Training rows that go on for too few words."""
+    spoken_for: int = 0
+    """Rows of both kinds that were not continued, since another one of their group was."""
 
     @property
     def found(self) -> bool:
@@ -112,36 +141,53 @@ class Verbatim:
         """For people."""
         told = f"it continues {self.trained.value:.1%} of {self.trained_rows} training rows word for word"
         against = f"{self.unseen.value:.1%} of {self.unseen_rows} rows it never saw (p = {self.p_value:.2g})"
+        beside = f" One row was taken of each group; {self.spoken_for} more were not asked." if self.spoken_for else ""
         opening = "The model repeats training rows" if self.found else "No training row is shown to be repeated beyond what text gives away"
-        return f"{opening}: {told}, and {against}."
+        return f"{opening}: {told}, and {against}.{beside}"
 
     def to_json(self) -> dict[str, Any]:
         """The report's `verbatim`."""
         return asdict(self) | {"found": self.found, "sentence": self.sentence}
 
 
-def verbatim(trained: Sequence[Row], unseen: Sequence[Row], renderer: Renderer, config: MemorisationConfig, go_on: Continue) -> Verbatim:
+def verbatim(
+    trained: Sequence[Row],
+    unseen: Sequence[Row],
+    renderer: Renderer,
+    config: MemorisationConfig,
+    go_on: Continue,
+    groups: Sequence[str] | None = None,
+) -> Verbatim:
     """Compare training rows with rows of the same source that were not trained on.
+
+    Args:
+        trained: rows that were trained on, in random order.
+        unseen: rows that were not, in random order.
+        renderer: of the model.
+        config: how much must be repeated.
+        go_on: the model.
+        groups: the group of each row, training rows first; one row of each is asked. None: every row stands for itself.
 
     Raises:
         DataError: of one of the two no row goes on for long enough.
     """
-    seen_starts, other_starts = starts(trained, renderer, config), starts(unseen, renderer, config)
-    if not seen_starts or not other_starts:
-        where = "training" if not seen_starts else "held-out"
+    seen = started(trained, renderer, config, None if groups is None else groups[: len(trained)])
+    other = started(unseen, renderer, config, None if groups is None else groups[len(trained) :])
+    if not seen.starts or not other.starts:
+        where = "training" if not seen.starts else "held-out"
         raise DataError(
             f"No {where} row goes on for {config.verbatim_words} words, so none can be continued word for word: "
             "lower evaluate.memorisation.verbatim_words, or set verbatim to false."
         )
-    hits, chance_hits = _hits(seen_starts, go_on), _hits(other_starts, go_on)
-    return _compare(hits, len(seen_starts), chance_hits, len(other_starts), left_out=len(trained) - len(seen_starts))
+    found = _compare(_hits(seen.starts, go_on), len(seen.starts), _hits(other.starts, go_on), len(other.starts))
+    return replace(found, left_out=seen.short, spoken_for=seen.spoken_for + other.spoken_for)
 
 
 def _hits(some: Sequence[Start], go_on: Continue) -> int:
     return sum(tuple(text.split()[: len(one.words)]) == one.words for one, text in zip(some, go_on(some), strict=True))
 
 
-def _compare(hits: int, rows: int, other_hits: int, other_rows: int, *, left_out: int) -> Verbatim:
+def _compare(hits: int, rows: int, other_hits: int, other_rows: int) -> Verbatim:
     from scipy.stats import fisher_exact
 
     trained, unseen = share_interval(float(hits), float(rows)), share_interval(float(other_hits), float(other_rows))
@@ -156,5 +202,5 @@ def _compare(hits: int, rows: int, other_hits: int, other_rows: int, *, left_out
         p_value=float(fisher_exact(table, alternative="greater").pvalue),
         trained_rows=rows,
         unseen_rows=other_rows,
-        left_out=left_out,
+        left_out=0,
     )

@@ -91,6 +91,7 @@ def judge(
     groups: Mapping[str, str] | None = None,
     prices: PricesConfig | None = None,
     training_seconds: float | None = None,
+    best_prompt: str | None = None,
 ) -> Judgement:
     """Score every system on the test rows and say whether the tuned one earned its place.
 
@@ -103,6 +104,7 @@ def judge(
         groups: row id -> group, where rows of a group aren't independent; a row without one stands alone.
         prices: what answers cost, where the recipe says so.
         training_seconds: what training took, where it is known.
+        best_prompt: key of the base's prompt that did best on `select`, which costs are held against.
 
     Raises:
         DataError: systems with different rows or references, a row twice, no row, or a deciding measure whose
@@ -124,7 +126,7 @@ def judge(
         for system in lined_up
     )
     bill = None if prices is None else bill_of(lined_up, prices, training_seconds)
-    return _decide(Trial(measures[0], scored, drawn, bill), task, gates)
+    return _decide(Trial(measures[0], scored, drawn, bill, best_prompt), task, gates)
 
 
 def _resamples(tuned: System, count: int, seed: int, groups: Mapping[str, str] | None) -> Resamples:

@@ -2,6 +2,9 @@
 
 The likelihood of an answer's tokens costs nothing beside the answer. The agreement of further samples costs as many answers more,
 each time, when the model is served too; it sees what likelihood does not: one answer said in many ways.
+
+What is billed is the answer alone, in tokens and in seconds: it is what systems are compared by, and the samples say nothing of it but
+how sure it is. Who serves confidence from samples pays for `samples` answers more.
 """
 
 from collections.abc import Sequence
@@ -28,6 +31,7 @@ class Written(NamedTuple):
     confidence: float | None
     """From 0 to 1, and no probability of being right before it is calibrated; None where nobody asked."""
     tokens: int
+    """Of the answer alone, without further samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The evaluation stage: the base's best prompt is chosen on `select`, then every system is scored on test in one opening."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,11 +15,12 @@ from tunesmith.evaluate.constant import always_commonest, always_mean, always_sa
 from tunesmith.evaluate.heads import HeadAnswerer
 from tunesmith.evaluate.linear import linear_floor
 from tunesmith.evaluate.linear_more import linear_labels, linear_value
+from tunesmith.evaluate.measures import better
 from tunesmith.evaluate.neighbour import neighbour_answer, neighbour_labels, neighbour_value
 from tunesmith.evaluate.pairs import PairAnswerer, longer_answer
 from tunesmith.evaluate.prompts import LISTED, NEAREST, PLAIN, RANGED
 from tunesmith.evaluate.systems import Answerer, Answers, own_prompt
-from tunesmith.evaluate.trial import is_rival
+from tunesmith.evaluate.trial import PROMPTS, is_rival
 from tunesmith.evaluate.verdict import System
 from tunesmith.evaluate.word_tags import most_frequent_tags
 from tunesmith.evaluate.written import Sure, decoding_of
@@ -170,6 +171,24 @@ def systems_of(folder: Path, tuned: Path, few_shot: dict[str, Any]) -> list[Syst
             systems.append(System(key=key, name=name, kind=kind, predictions=_read(path)))
     systems.append(System(key="tuned", name="Fine-tuned", kind="tuned", predictions=_read(tuned)))
     return systems
+
+
+def best_prompt(few_shot: Mapping[str, Any], metric: str) -> str | None:
+    """Key of the base's prompt that did best on `select`, the one without examples where both did as well; None where none was tried.
+
+    Args:
+        few_shot: the `few_shot` piece of report.json; `tried` is read.
+        metric: the deciding measure, in which its values are.
+    """
+    best: dict[str, float] = {}
+    for one in few_shot["tried"]:
+        key, value = PROMPTS[one["k"] > 0], float(one["value"])
+        if key not in best or better(metric, value, best[key]):
+            best[key] = value
+    if len(best) < len(PROMPTS):
+        return next(iter(best), None)
+    bare, with_examples = PROMPTS
+    return with_examples if better(metric, best[with_examples], best[bare]) else bare
 
 
 def _read(path: Path) -> list[Prediction]:

@@ -4,6 +4,7 @@ Each is asked with its own tokenizer, template, label words, instruction, length
 pass over the test rows for each, and room for one model beside the base.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -192,28 +193,35 @@ def _tokenizer(one: Rival) -> Any:
 
 
 def what_it_has_seen(rivals: Sequence[Rival], dataset: Dataset, workspace: Workspace) -> tuple[list[str], list[str]]:
-    """Warnings of models that were trained on rows of this test set; notes on those of which that can't be told."""
+    """Warnings of models that were made with rows of this test set; notes on those of which that can't be told.
+
+    A row counts whichever side of theirs it was on but test: what chose the step or the prompt, or calibrated the model, flatters it too.
+    """
     warnings, notes = [], []
     for one in rivals:
         if one.dataset == dataset.id:
             continue
-        trained = _training_texts(one, workspace)
-        if trained is None:
-            notes.append(f"Whether {one.name} was trained on rows of this test set can't be told: its dataset is not in this workspace.")
+        used = _texts_used(one, workspace)
+        if used is None:
+            notes.append(f"Whether {one.name} was made with rows of this test set can't be told: its dataset is not in this workspace.")
             continue
         test = dataset.sides["test"]
-        seen = sum(_words(row) in trained for row in test)
-        if seen:
-            warnings.append(f"{one.name} was trained on {seen} of the {len(test)} test rows: its figures flatter it.")
+        where = {row.id: used.get(_words(row)) for row in test}
+        sides = [f"{count} on its {side} side" for side, count in Counter(side for side in where.values() if side).items()]
+        if sides:
+            seen = sum(side is not None for side in where.values())
+            warnings.append(f"{one.name} was made with {seen} of the {len(test)} test rows ({', '.join(sides)}): its figures flatter it.")
     return warnings, notes
 
 
-def _training_texts(one: Rival, workspace: Workspace) -> set[str] | None:
-    """The words of every row it was trained on; None where its dataset is gone or damaged."""
+def _texts_used(one: Rival, workspace: Workspace) -> dict[str, str] | None:
+    """The words of every row it was made with and the side each was on, train before others; None where its dataset is gone or damaged."""
     folders = sorted(workspace.datasets.glob(f"{one.dataset[:16]}-*")) if one.dataset else []
     for folder in folders:
         try:
-            return {_words(row) for row in read_dataset(folder).sides["train"]}
+            sides = read_dataset(folder).sides
+            kept = sorted((side for side in sides if side != "test"), key=lambda side: side == "train")  # later ones overwrite
+            return {_words(row): side for side in kept for row in sides[side]}
         except (DataError, MachineError):
             continue
     return None

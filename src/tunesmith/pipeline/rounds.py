@@ -27,7 +27,7 @@ from tunesmith.pipeline.data_report import data_report
 from tunesmith.pipeline.datasets import groups_of, other_content, record_dataset
 from tunesmith.pipeline.describing import write_model_card
 from tunesmith.pipeline.environment import environment
-from tunesmith.pipeline.evaluation import answerer, errors_to_read, score_baselines, score_tuned, systems_of
+from tunesmith.pipeline.evaluation import answerer, best_prompt, errors_to_read, score_baselines, score_tuned, systems_of
 from tunesmith.pipeline.looks import Found, Looking, Tuned, look_at_all, pieces, with_findings
 from tunesmith.pipeline.making import Making, had_again
 from tunesmith.pipeline.preflight import CheckReport
@@ -283,7 +283,7 @@ class Execution:
         few_shot = read_json(baselines / "few_shot.json")
         link_folder(baselines, self.folder / "baselines")
         systems = systems_of(baselines, tuned, few_shot)
-        judgement = with_findings(self.judged(systems), findings)
+        judgement = with_findings(self.judged(systems, few_shot), findings)
         warnings = [*check.warnings]
         if openings >= OPENINGS_BEFORE_WARNING:
             warnings.append(
@@ -327,7 +327,7 @@ class Execution:
         self._tell_ledger(report)
         return report
 
-    def judged(self, systems: Sequence[System]) -> Judgement:
+    def judged(self, systems: Sequence[System], few_shot: Mapping[str, Any]) -> Judgement:
         """The verdict on the test rows."""
         recipe, bench = self.recipe, self.bench
         return judge(
@@ -340,6 +340,7 @@ class Execution:
             groups=groups_of(bench.dataset, "test", recipe.data.split.by),
             prices=recipe.evaluate.prices,
             training_seconds=sum(step["seconds"] for step in read_json(self.folder / "training.json")["steps"]),
+            best_prompt=best_prompt(few_shot, bench.metrics[0]),
         )
 
     def _tell_ledger(self, report: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ class Prediction:
     prompt_tokens: int = 0
     answer_tokens: int = 0
     seconds: float = 0.0
-    """Time for an answer asked alone: for a model, the median of a few."""
+    """Time for an answer asked alone: for a model, the median of a few; without the samples its confidence may be made from, as the tokens are."""
     reference_logprob: float | None = None
     """Natural log-probability of the reference under the system, end token included; for perplexity."""
     reference_tokens: int | None = None

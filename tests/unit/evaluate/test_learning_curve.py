@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tunesmith.core.errors import DataError
 from tunesmith.evaluate.learning_curve import LearningCurve, learning_curve
@@ -16,7 +18,7 @@ ROWS = (60, 150, 300, 600)
 
 
 def law(rows: float, floor: float, rest: float, exponent: float) -> float:
-    return floor + rest * (rows / 600) ** -exponent
+    return float(floor + rest * (rows / 600) ** -exponent)
 
 
 def answered(errors: Mapping[int, float], test_rows: int, seed: int) -> dict[int, list[Prediction]]:
@@ -65,6 +67,67 @@ def test_a_steep_curve_is_called_rising_with_a_number_of_rows() -> None:
     assert found.since == 300
     assert found.ahead[0].gain.value < found.ahead[1].gain.value
     assert found.fitted[0][0] == pytest.approx(60) and found.fitted[-1][0] == pytest.approx(2400)
+
+
+def test_more_rows_are_foretold_from_what_was_measured_and_not_from_the_fitted_curve() -> None:
+    """The last model is better than the curve through all four: a gain ahead must not be told as a fall."""
+    drawn = Resamples(rows=1000, count=200)
+    found = learning_curve(measure("accuracy"), answered({60: 0.40, 150: 0.33, 300: 0.32, 600: 0.24}, 1000, 3), drawn)
+    own, (ahead, further) = found.points[-1].value.value, found.ahead
+    assert found.outcome == "rising" and dict(found.fitted)[found.fitted[-1][0]] < further.value.value
+    for one in (ahead, further):
+        assert one.gain.value > 0 and one.value.value == pytest.approx(own + one.gain.value)
+        assert one.value.low <= one.value.value <= one.value.high <= 1.0
+    points = [f"{100 * number:.1f}" for number in (own, ahead.value.value, ahead.gain.value, ahead.gain.low, ahead.gain.high)]
+    told = "from {}% to about {}%, a gain of {} points (95% interval {} to {}), if the curve goes on as it did".format(*points)
+    assert told in found.sentence
+
+
+def numbers_told(
+    errors: Mapping[int, float], unit: float, seed: int, test_rows: int = 60, spread: float = 0.3
+) -> dict[int, list[Prediction]]:
+    """Numbers, in some unit, that models miss by so much on the mean; hard rows are hard for all."""
+    random = np.random.default_rng(seed)
+    truth, hard = random.normal(0, 3, test_rows), random.normal(0, 1, test_rows)
+    made = {}
+    for rows, error in errors.items():
+        missed = error * (hard + spread * random.normal(0, 1, test_rows))
+        pairs = [(unit * float(true), unit * float(true + off)) for true, off in zip(truth, missed, strict=True)]
+        made[rows] = [Prediction(row_id=str(n), reference="", answer="", truth=true, found=told) for n, (true, told) in enumerate(pairs)]
+    return made
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    name=st.sampled_from(["mae", "rmse", "r2"]),
+    exponent=st.integers(-14, 14),
+    floor=st.floats(0.05, 1.0),
+    rest=st.floats(0.0, 0.5),
+    seed=st.integers(0, 1000),
+)
+def test_the_unit_of_a_number_decides_nothing(name: str, exponent: int, floor: float, rest: float, seed: int) -> None:
+    errors = {rows: law(rows, floor, rest, 0.5) for rows in ROWS}
+    drawn = Resamples(rows=60, count=100)
+    one, other = (learning_curve(measure(name), numbers_told(errors, unit, seed), drawn) for unit in (1.0, 2.0**exponent))
+    assert one.outcome == other.outcome
+    for ours, theirs in zip(one.ahead, other.ahead, strict=True):
+        scale = 1.0 if name == "r2" else 2.0**exponent
+        assert theirs.gain.value == pytest.approx(scale * ours.gain.value, abs=1e-9 * scale)
+
+
+def test_a_sure_gain_is_never_called_flat_however_small_the_unit() -> None:
+    """Errors of thousandths that fall by a twelfth with the last doubling."""
+    errors = {rows: law(rows, 0.2, 0.1, 0.5) for rows in ROWS}
+    found = learning_curve(measure("mae"), numbers_told(errors, 1e-3, 5, spread=0.02), Resamples(rows=60, count=200))
+    assert found.ahead[0].gain.low > 0 and found.outcome == "rising"
+    falls_then_ends = {60: 0.6, 150: 0.4, 300: 0.3, 600: 0.3}
+    ended = learning_curve(measure("mae"), numbers_told(falls_then_ends, 1e-3, 5, spread=0.0), Resamples(rows=60, count=200))
+    assert ended.ahead[0].gain.low > 0 and ended.outcome != "flat"
+
+
+def test_an_error_that_stays_is_called_flat_in_any_unit() -> None:
+    same = numbers_told({600: 0.3}, 1000.0, 2)[600]
+    assert learning_curve(measure("mae"), dict.fromkeys(ROWS, same), Resamples(rows=60, count=200)).outcome == "flat"
 
 
 def test_a_rise_that_has_ended_is_not_told_as_going_on() -> None:

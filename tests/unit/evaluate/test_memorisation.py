@@ -17,7 +17,7 @@ from tunesmith.evaluate.harm_config import CanariesConfig, MemorisationConfig
 from tunesmith.evaluate.likelihood import Likelihood
 from tunesmith.evaluate.memorisation import Memorisation, both_sides, membership, membership_of, row_logps_a_token
 from tunesmith.evaluate.personal import personal_outputs, personal_sentence, personal_values
-from tunesmith.evaluate.verbatim import Start, continuing, starts, verbatim
+from tunesmith.evaluate.verbatim import Start, continuing, started, verbatim
 from tunesmith.models.load import Base
 
 CPU = torch.device("cpu")
@@ -142,16 +142,46 @@ def test_what_text_gives_away_by_itself_is_not_called_memorised(tiny_renderer: R
     assert found.sentence.startswith("No training row is shown to be repeated")
 
 
+def test_rows_of_one_template_are_one_trial_and_raise_no_false_alarm(tiny_renderer: Renderer) -> None:
+    """40 sets of 8 templates of 10 rows a side, each template continued with a chance of 30%, seen or not; row by row 7 would alarm."""
+    sides = [[row for row in tales(8, seed) for _ in range(10)] for seed in (11, 12)]
+    places = {" ".join(row.answer.split()): place for place, row in enumerate((*sides[0][::10], *sides[1][::10]))}
+    groups = [f"template {place // 10}" for place in range(160)]
+    random = np.random.default_rng(6)
+    alarms = 0
+    for _ in range(40):
+        known = random.random(16) < 0.3
+
+        def of_templates(some: Sequence[Start], known: Any = known) -> list[str]:
+            return [" ".join(one.words) if known[places[" ".join(one.words)]] else "" for one in some]
+
+        found = verbatim(sides[0], sides[1], tiny_renderer, MemorisationConfig(), of_templates, groups)
+        assert (found.trained_rows, found.unseen_rows, found.spoken_for) == (8, 8, 144)
+        alarms += found.found
+    assert alarms <= 2
+
+
+def test_a_group_that_was_learned_is_found_from_one_row_of_it(tiny_renderer: Renderer) -> None:
+    def by_heart(some: Sequence[Start]) -> list[str]:
+        known = {" ".join(row.answer.split()) for row in TRAINED}
+        return [" ".join(one.words) if " ".join(one.words) in known else "" for one in some]
+
+    groups = [f"{side} {place // 2}" for side in ("trained", "unseen") for place in range(16)]
+    found = verbatim(TRAINED, UNSEEN, tiny_renderer, MemorisationConfig(), by_heart, groups)
+    assert found.found and (found.trained_rows, found.spoken_for) == (8, 16)
+    assert found.sentence.endswith("One row was taken of each group; 16 more were not asked.")
+
+
 def test_raw_text_is_begun_by_its_first_half_and_long_answers_are_compared_in_part(tiny_renderer: Renderer) -> None:
     text = Row(id="t", answer=" ".join(THINGS * 2))
-    [start] = starts([text], tiny_renderer, MemorisationConfig())
+    [start] = started([text], tiny_renderer, MemorisationConfig()).starts
     ids = tiny_renderer.answer(text.answer)[:-1]
     assert start.ids == ids[: (len(ids) + 1) // 2]
     assert " ".join(start.words) == tiny_renderer.decode(ids[(len(ids) + 1) // 2 :])
-    [short] = starts([text], tiny_renderer, MemorisationConfig(verbatim_tokens=20))
+    [short] = started([text], tiny_renderer, MemorisationConfig(verbatim_tokens=20)).starts
     assert short.tokens == 20
     assert short.words == start.words[: len(short.words)]
-    [asked] = starts([Row(id="p", prompt=(Message("user", "Say."),), answer=text.answer)], tiny_renderer, MemorisationConfig())
+    [asked] = started([Row(id="p", prompt=(Message("user", "Say."),), answer=text.answer)], tiny_renderer, MemorisationConfig()).starts
     assert asked.words == tuple(text.answer.split())[: len(asked.words)]
     assert asked.ids == tiny_renderer.prompt((Message("user", "Say."),)).ids
 
@@ -159,7 +189,7 @@ def test_raw_text_is_begun_by_its_first_half_and_long_answers_are_compared_in_pa
 @pytest.mark.parametrize("room", [16, 24, 64])
 def test_starts_leave_room_within_the_context(tiny: Base, room: int) -> None:
     narrow = Renderer(tiny.tokenizer, max_tokens=room)
-    found = starts([Row(id="t", answer=" ".join(THINGS * 20))], narrow, MemorisationConfig(verbatim_tokens=8, verbatim_words=1))
+    found = started([Row(id="t", answer=" ".join(THINGS * 20))], narrow, MemorisationConfig(verbatim_tokens=8, verbatim_words=1)).starts
     assert all(0 < len(one.ids) <= max(1, room - 16) for one in found)
     assert found
 
@@ -193,6 +223,26 @@ def test_personal_data_that_prompts_do_not_hold_are_counted_by_kind() -> None:
     sentence = personal_sentence(found, personal_outputs(prompts, ["", "", "", ""]))
     assert "2 of 4 generated answers" in sentence and "1 email, 1 phone" in sentence and "the base's answers hold 0" in sentence
     assert "1 of these values stands in the training rows" in sentence
+
+
+def test_what_the_base_writes_as_often_is_not_held_against_training() -> None:
+    """A public address in every second answer of both; a private one that only the tuned model writes, as often as the base another."""
+    prompts = ["Whom do I ask?"] * 20
+    office, private, other = "Ask help@example.org.", "Ask dora.lind@example.net.", "Ask carl@example.com."
+    known = personal_values([office, private, other])
+    base = [office, "Nobody."] * 10
+    alike = personal_outputs(prompts, [*base[10:], *base[:10]], known, base)
+    assert dict(alike.learned) == {"email": 10} and alike.beyond == {} and not alike.alarming
+    assert not Memorisation(personal=alike).alarm
+    assert personal_sentence(alike).endswith("10 of these values stand in the training rows, none of them beyond what the base writes too.")
+    by_chance = personal_outputs(prompts, [*base[:18], office, office], known, base)
+    assert dict(by_chance.learned) == {"email": 11} and not by_chance.alarming
+    swapped = personal_outputs(prompts, [private] * 3 + base[3:], known, [other] * 3 + base[3:])
+    assert sum(swapped.learned.values()) == 11 and dict(swapped.beyond or {}) == {"email": 3} and Memorisation(personal=swapped).alarm
+    often = personal_outputs(prompts, [office] * 20, known, [office, *["Nobody."] * 19])
+    assert dict(often.beyond or {}) == {"email": 19} and often.alarming
+    assert personal_outputs(prompts, base, known).alarming  # nothing to hold it against
+    assert json.loads(json.dumps(swapped.to_json()))["beyond"] == {"email": 3}
 
 
 def test_no_value_is_ever_told() -> None:

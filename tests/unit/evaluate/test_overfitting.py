@@ -63,6 +63,16 @@ def test_a_model_that_is_the_base_is_called_so() -> None:
     assert back.sentence is not None and "interpolation" in back.sentence
 
 
+def test_a_tuned_head_on_the_base_is_not_called_nothing_that_was_trained() -> None:
+    back = training(turned, falling) | {"interpolated": 0.0}
+    headed, bare = overfitting(back, headed=True), overfitting(back)
+    assert headed is not None and bare is not None and headed.outcome == bare.outcome == "start kept"
+    assert bare.sentence is not None and bare.sentence.startswith("Nothing that was trained is in the model")
+    assert headed.sentence is not None and headed.sentence.startswith("Of what was trained only the head is in the model")
+    start = overfitting(back | {"chosen_step": 0}, headed=True)  # a head as it was made: nothing at all was kept
+    assert start is not None and start.sentence is not None and start.sentence.startswith("Nothing that was trained")
+
+
 @pytest.mark.parametrize(
     ("validation", "losses"),
     [

@@ -82,6 +82,40 @@ def test_what_a_right_answer_is_worth_decides_where_it_is_stated(worth: float, e
     assert ("not worth its price" in found.sentence) == (end == "is not worth its price")
 
 
+def of_prompts(few_shot: int, best: str | None, **more: Any) -> Judgement:
+    """Zero-shot is right on 80% at 0.051 for 1,000 answers, few-shot asks 20 times the tokens, the tuned model is right on 85% at 0.204."""
+    prices = PricesConfig(base=TokenPrice(prompt=1, answer=0), tuned=TokenPrice(prompt=4, answer=0), **more)
+    systems = [system("zero-shot", 800, 51), system("few-shot", few_shot, 1000), system("tuned", 850, 51)]
+    return judged(systems, prices, best_prompt=best)
+
+
+def test_a_dear_prompt_that_is_worse_makes_no_gain_worth_its_price() -> None:
+    found = of_prompts(700, "zero-shot")
+    assert found.outcome == "gain"
+    assert found.sentence.startswith("Fine-tuning beat the base, and the gain is not worth its price")
+    assert found.to_json()["verdict"]["costs"]["against"] == "zero-shot"
+    (note,) = [note for note in found.notes if "per 1,000 answers" in note]
+    assert note.startswith("The tuned model costs 0.204 EUR per 1,000 answers against 0.0510: each right answer more than zero-shot gives")
+    assert not [note for note in found.notes if "costs less" in note]
+
+
+def test_the_prompt_that_did_best_on_select_is_priced_whatever_test_says() -> None:
+    found = of_prompts(790, "few-shot")
+    assert found.to_json()["verdict"]["costs"]["against"] == "few-shot"
+    assert "The tuned model does better than few-shot (k = 4) and costs less: 0.204 EUR per 1,000 answers against 1.00." in found.notes
+    unknown = of_prompts(790, None)
+    assert unknown.to_json()["verdict"]["costs"]["against"] is None and not [note for note in unknown.notes if "answers against" in note]
+
+
+def test_worse_answers_never_pay_training_back() -> None:
+    systems = [system("few-shot", 700, 300), system("tuned", 500)]
+    found = judged(systems, tokens(1.0, 1.0, hour=1.2), training_seconds=600.0)
+    assert "fine-tuning made it worse" in found.sentence
+    assert "Training cost 0.200 EUR (10 min of its steps)." in found.notes
+    assert not [note for note in found.notes if "paid" in note]
+    assert found.to_json()["verdict"]["costs"]["pays_after"] is None
+
+
 def test_a_gain_at_a_fair_price_earns_its_place() -> None:
     found = judged([system("few-shot", 300, 300), system("tuned", 900)], tokens(1.0, 5.0))
     assert found.sentence.startswith("Fine-tuning earned its place")
@@ -144,7 +178,8 @@ def test_training_pays_for_itself_after_so_many_answers_or_never() -> None:
 
 def test_shares_of_no_right_answers_have_no_price_each() -> None:
     found = judged([system("few-shot", 500, 300), system("tuned", 520)], tokens(1.0, 10.0), metrics=["macro_f1"])
-    assert any("does better than few-shot (k = 4) and costs more" in note for note in found.notes) or found.outcome != "gain"
+    assert any("does better than few-shot (k = 4) and costs more" in note for note in found.notes)
+    assert found.outcome == "gain"
     assert "not worth" not in found.sentence
 
 

@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from tunesmith.chat.render import Renderer
+from tunesmith.core.rows import Message, Row
 from tunesmith.evaluate.calibration import applied, calibrate
 from tunesmith.evaluate.config import CalibrateConfig
 from tunesmith.evaluate.generation_config import DecodingConfig
+from tunesmith.evaluate.systems import Answerer
 from tunesmith.evaluate.written import Sure, decoding_of, draw, write
 from tunesmith.infer.generate import Wanted, answers
 from tunesmith.models.config import BaseConfig
@@ -64,6 +66,27 @@ def test_agreement_counts_the_samples_that_say_the_answer(base: Any, renderer: R
     for one, some in zip(told, drawn, strict=True):
         assert one.confidence == (sum(gist(text) == gist(one.text) for text in some) + 0.5) / 4
     assert [one.text for one in told] == [one.text for one in write(base.model, PROMPTS, wanted, renderer, CPU)]
+
+
+def test_what_is_timed_is_the_answer_that_is_counted_and_not_its_samples(
+    base: Any, renderer: Renderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that ticks once for each answer asked for: 1 and a sample of 4 is still 1."""
+    ticks = [0.0]
+
+    def counted(model: Any, prompts: Any, wanted: Wanted, **more: Any) -> Any:
+        ticks[0] += len(prompts) * wanted.sampling.samples
+        return answers(model, prompts, wanted, **more)
+
+    monkeypatch.setattr("tunesmith.evaluate.written.answers", counted)
+    monkeypatch.setattr("tunesmith.evaluate.running.time.perf_counter", lambda: ticks[0])
+    rows = [Row(id=str(n), prompt=(Message("user", "red " * (n + 1)),), answer="blue") for n in range(3)]
+    plain = Answerer(model=base.model, renderer=renderer, device=CPU, labels=None, max_new_tokens=4)
+    for answerer in (plain, replace(plain, sure=Sure(samples=4))):
+        made = answerer.answer(rows)
+        assert [one.seconds for one in made] == [1.0] * 3
+        assert [one.answer_tokens for one in made] == [one.answer_tokens for one in plain.answer(rows)]
+    assert all(one.confidence is not None for one in made)
 
 
 def test_an_answer_is_cut_before_its_stop(base: Any, renderer: Renderer) -> None:

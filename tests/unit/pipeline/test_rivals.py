@@ -11,12 +11,13 @@ import pytest
 from tunesmith.core.errors import MachineError, RecipeError
 from tunesmith.core.rows import Message, Row
 from tunesmith.data.config import Task
+from tunesmith.data.dataset import Dataset, SideWriter, write_head
 from tunesmith.evaluate.calibration import calibrate
 from tunesmith.evaluate.config import CalibrateConfig
 from tunesmith.models.config import BaseConfig
 from tunesmith.models.load import load_base
 from tunesmith.models.package import Bundle, save_model
-from tunesmith.pipeline.rivals import instructed, refuse_others, rivals_of, score_rivals
+from tunesmith.pipeline.rivals import instructed, refuse_others, rivals_of, score_rivals, what_it_has_seen
 from tunesmith.pipeline.sides import Sides
 from tunesmith.pipeline.workspace import Workspace
 from tunesmith.recipe import Recipe, resolved
@@ -128,6 +129,45 @@ def test_other_tasks_labels_and_tokenizers_are_refused(model: Path, tmp_path: Pa
     refuse_others([text], Task.TEXT, None, "perplexity", lambda: load_base(BaseConfig(**rival.bundle.base)).tokenizer.get_vocab())
     with pytest.raises(RecipeError, match="another tokenizer"):
         refuse_others([text], Task.TEXT, None, "perplexity", dict)
+
+
+def dataset_of(**sides: str) -> Dataset:
+    """Rows by the words of their prompts."""
+    rows = {
+        side: [Row(id=f"{side}-{word}", prompt=(Message("user", word),), answer="red") for word in words.split()]
+        for side, words in sides.items()
+    }
+    return Dataset(task=Task.CLASSIFY, format="f", mapping={}, labels={"red": 1}, sides=rows, waterfall=[], notes=(), path="x")
+
+
+def kept(workspace: Workspace, dataset: Dataset) -> Dataset:
+    """In the workspace, as a round leaves it."""
+    folder = workspace.datasets / f"{dataset.id[:16]}-rows"
+    folder.mkdir(parents=True)
+    for side, rows in dataset.sides.items():
+        writer = SideWriter(folder, side)
+        for row in rows:
+            writer.add(row)
+        writer.close()
+    write_head(folder, dataset)
+    return dataset
+
+
+def test_test_rows_that_a_model_was_chosen_or_calibrated_by_are_told_as_those_it_was_trained_on(model: Path, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "work")
+    theirs = kept(workspace, dataset_of(train="a b", select="c", calibrate="d b", test="e f"))
+    ours = dataset_of(train="x", select="y", calibrate="", test="A b c d e g")
+    rival = replace(found(tmp_path, model)[0], dataset=theirs.id)
+    (warning,), notes = what_it_has_seen([rival], ours, workspace)
+    assert (
+        f"{rival.name} was made with 4 of the 6 test rows (2 on its train side, 1 on its select side, 1 on its calibrate side)" in warning
+    )
+    assert notes == []
+    fresh = dataset_of(train="x", select="y", calibrate="", test="e f g")  # only rows it was tested on itself
+    assert what_it_has_seen([rival], fresh, workspace) == ([], [])
+    assert what_it_has_seen([rival], theirs, workspace) == ([], [])
+    warnings, (note,) = what_it_has_seen([replace(rival, dataset="0" * 64)], ours, workspace)
+    assert warnings == [] and "can't be told: its dataset is not in this workspace" in note
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def look_at_memorisation(given: Looking) -> Found | None:
     go_on, notes, repeated = _goes_on(given), [], None
     if go_on is not None:
         try:
-            repeated = verbatim(rows.trained, rows.unseen, given.tuned.renderer, config, go_on)
+            repeated = verbatim(rows.trained, rows.unseen, given.tuned.renderer, config, go_on, rows.groups)
         except DataError as error:  # answers of a few words: nothing to repeat
             notes.append(str(error))
     asked = config.personal and sides.task == Task.GENERATE
@@ -43,7 +43,7 @@ def look_at_memorisation(given: Looking) -> Found | None:
     found = Memorisation(
         membership=None if tuned is None else membership_of(rows, tuned, base),
         verbatim=repeated,
-        personal=_personal(given, given.answers) if asked else None,
+        personal=_personal(given, given.answers, given.answers_of("zero-shot")) if asked else None,
         personal_base=_personal(given, given.answers_of("zero-shot")) if asked else None,
         canaries=canaries,
         notes=tuple(notes),
@@ -115,10 +115,16 @@ def _goes_on(given: Looking) -> Continue | None:
     return continuing(model.to(given.device), given.tuned.renderer, given.device, given.precision)
 
 
-def _personal(given: Looking, made: Sequence[Prediction] | None) -> PersonalOutputs | None:
-    """Personal data in what a model generated."""
+def _personal(given: Looking, made: Sequence[Prediction] | None, base: Sequence[Prediction] | None = None) -> PersonalOutputs | None:
+    """Personal data in what a model generated, held against the base's answers where these are given."""
     if made is None:
         return None
     known = personal_values(text for row in given.sides.train for text in (*(turn.content for turn in row.prompt), row.answer))
     asked = {row.id: "\n".join(turn.content for turn in row.prompt) for row in given.sides.test}
-    return personal_outputs([asked[one.row_id] for one in made], [one.answer for one in made], known)
+    theirs = None if base is None else {one.row_id: one.answer for one in base}
+    return personal_outputs(
+        [asked[one.row_id] for one in made],
+        [one.answer for one in made],
+        known,
+        None if theirs is None else [theirs[one.row_id] for one in made],
+    )
