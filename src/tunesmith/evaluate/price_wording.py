@@ -127,7 +127,8 @@ def _training(trial: Trial, rival: Scored) -> list[str]:
         return []
     ours, theirs = bill.of(trial.tuned), bill.of(rival)
     said = f"Training cost {money(bill.training)} {bill.prices.currency} ({_minutes(bill.training_seconds)} of its steps)"
-    if ours is None or theirs is None or rival.compared.is_loss:  # worse answers pay nothing back, however cheap they are
+    useless = trial.measure.higher_is_better and trial.value(trial.tuned) <= 0
+    if ours is None or theirs is None or useless or rival.compared.is_loss:  # worse answers pay nothing back, however cheap they are
         return [f"{said}."]
     answers = bill.pays_after(rival)
     if answers is None:
