@@ -30,7 +30,8 @@ def block(report: dict[str, Any]) -> str:
         lines.append(f"| {system['name']} | {told['value']:.1%} | {told['low']:.1%} to {told['high']:.1%} |")
     told = [*training["words"], *verdict["notes"]]
     for gate in verdict["gates"]:
-        told.append(f"Gate {gate['name']}: {'holds' if gate['holds'] else 'does not hold'} ({gate['value']:.4g}, bound {gate['bound']:g}).")
+        found = "not measured" if gate["value"] is None else f"{gate['value']:.4g}"
+        told.append(f"Gate {gate['name']}: {'holds' if gate['holds'] else 'does not hold'} ({found}, bound {gate['bound']:g}).")
     lines += ["", *(f"- {one}" for one in told)]
     sides, seconds = report["data"]["sides"], report["round"]["seconds"]
     threads = f"{training['threads']} thread" + ("s" if training["threads"] != 1 else "")

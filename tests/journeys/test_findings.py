@@ -138,14 +138,16 @@ def test_training_hard_on_something_else_is_called_forgetting_and_gated(
 
 
 @pytest.mark.parametrize(
-    ("sections", "word"),
+    ("sections", "code", "word"),
     [
-        ({"gates": {"forgetting": 0.1}, "evaluate": {"forgetting": {"enabled": False}}}, "gates.forgetting"),
-        ({"gates": {"calibration_error": 0.1}, "evaluate": {"calibrate": {"enabled": False}}}, "gates.calibration_error"),
+        ({"gates": {"forgetting": 0.1}, "evaluate": {"forgetting": {"enabled": False}}}, 2, "gates.forgetting"),
+        ({"gates": {"calibration_error": 0.1}, "evaluate": {"calibrate": {"enabled": False}}}, 2, "gates.calibration_error"),
+        ({"gates": {"calibration_error": 0.0}}, 3, "where 50 are needed"),
     ],
 )
 def test_a_bound_on_what_nobody_measures_is_refused(
     sections: dict[str, Any],
+    code: int,
     word: str,
     tmp_path: Path,
     tiny_base: Path,
@@ -156,5 +158,5 @@ def test_a_bound_on_what_nobody_measures_is_refused(
 ) -> None:
     write_rows(tmp_path / "rows.jsonl", colour_rows)
     said = command("check", write_recipe(tmp_path, "rows.jsonl", tiny_base, **sections), "--workspace", tmp_path / "work")
-    assert said.code == 2
-    assert word in said.err
+    assert said.code == code
+    assert word in said.err + said.out

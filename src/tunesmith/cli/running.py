@@ -96,8 +96,12 @@ def _verdict(report: dict[str, Any], spoken: Console) -> list[Coloured]:
 
 def _gates(report: dict[str, Any] | None) -> str:
     gates = (report or {}).get("verdict", {}).get("gates") or []
-    broken = [f"{gate['name']} is {_number(gate['value'])}, bound {_number(gate['bound'])}" for gate in gates if not gate["holds"]]
+    broken = [f"{gate['name']} {_found(gate['value'])}, bound {_number(gate['bound'])}" for gate in gates if not gate["holds"]]
     return f"a gate said no: {'; '.join(broken) or 'see the report card'}."
+
+
+def _found(value: float | None) -> str:
+    return "was not measured" if value is None else f"is {_number(value)}"
 
 
 def _number(value: float | None) -> str:

@@ -31,7 +31,8 @@ class Gate:
 
     name: str
     bound: float
-    value: float
+    value: float | None
+    """None where it was not measured: then it does not hold."""
     holds: bool
 
 

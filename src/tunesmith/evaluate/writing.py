@@ -26,13 +26,18 @@ Write = Callable[[Sequence[tuple[int, ...]]], list[str]]
 """Prompts as ids to what a model writes."""
 
 
+def longest(renderer: Renderer, max_new_tokens: int) -> int:
+    """Most tokens of an answer: as asked, and never more than half of what the model takes."""
+    return min(max_new_tokens, renderer.max_tokens // 2)
+
+
 def prompt_ids(asked: Sequence[Asked], renderer: Renderer, *, max_new_tokens: int, begun: bool) -> list[tuple[int, ...]]:
     """Prompts as the model is given them. `begun`: as the beginning of a raw text, for a model of such.
 
     Raises:
         DataError: a prompt can't be made to fit.
     """
-    room = min(max_new_tokens, renderer.max_tokens // 2)
+    room = longest(renderer, max_new_tokens)
     if not begun:
         return [renderer.prompt(one.messages, room=room).ids for one in asked]
     texts = ["\n".join(message.content for message in one.messages if message.role != "system") for one in asked]
@@ -45,7 +50,7 @@ def writing(model: nn.Module, renderer: Renderer, device: torch.device, precisio
 
     def write(prompts: Sequence[tuple[int, ...]]) -> list[str]:
         model.to(device).eval()
-        most = min(max_new_tokens, renderer.max_tokens // 2)
+        most = longest(renderer, max_new_tokens)
         with arithmetic(device, precision):
             made = generate(model, prompts, end_ids=renderer.end_ids, max_new_tokens=most, device=device)
         return [renderer.decode(ids) for ids in made]
@@ -53,9 +58,9 @@ def writing(model: nn.Module, renderer: Renderer, device: torch.device, precisio
     return write
 
 
-def key_of(prompts: Sequence[tuple[int, ...]], max_new_tokens: int) -> str:
-    """Names what is asked: the same for the same ids and the same length."""
-    return digest([[list(ids) for ids in prompts], max_new_tokens])
+def key_of(prompts: Sequence[tuple[int, ...]], renderer: Renderer, max_new_tokens: int) -> str:
+    """Names what is asked: the same for the same ids, the same length and the same end."""
+    return digest([[list(ids) for ids in prompts], longest(renderer, max_new_tokens), list(renderer.end_ids)])
 
 
 def kept_writing(prompts: Sequence[tuple[int, ...]], write: Write, folder: Path, advanced: Callable[[int], None]) -> list[str]:

@@ -15,6 +15,7 @@ from tunesmith.data.dataset import Dataset
 from tunesmith.evaluate.attribution import require_captum
 from tunesmith.evaluate.measures import resolve
 from tunesmith.models.load import Base, load_base
+from tunesmith.pipeline.calibrating import unmeasurable
 from tunesmith.pipeline.counts import refuse_what_cant_be_adapted
 from tunesmith.pipeline.datasets import general_rows, prepared_dataset
 from tunesmith.pipeline.decisions import settled
@@ -128,6 +129,8 @@ class Bench:
             self.base.vocabulary,
             replay=self.replay[0],
         )
+        if (why := unmeasurable(self.recipe, len(self.sides["calibrate"]))) is not None:
+            found.problems.append(why)
         found.facts["decided_by"] = measure
         found.facts["trainings"] = trainings(self.recipe)
         told = trainings_told(self.recipe)

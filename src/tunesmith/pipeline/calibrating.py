@@ -40,6 +40,16 @@ def sure_of(recipe: Recipe, task: Task, metric: str, rows: int) -> Sure | None:
     return Sure(samples=config.samples, temperature=config.temperature, seed=seed, numbers=metric == "numeric_match")
 
 
+def unmeasurable(recipe: Recipe, rows: int) -> str | None:
+    """Why so many `calibrate` rows can't tell `gates.calibration_error`; None where they can, or nobody asks."""
+    if recipe.gates.calibration_error is None or rows >= FEWEST:
+        return None
+    return (
+        f"gates.calibration_error bounds calibrated confidences, and there are {rows} calibrate rows, where {FEWEST} are needed: "
+        "give more rows or a larger data.split.validation, or remove the gate."
+    )
+
+
 def calibration_of(
     tuned: Answers, rows: Sequence[Row], metric: str, recipe: Recipe, path: Path, groups: Mapping[str, str] | None, listen: Listener
 ) -> Calibration | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from tunesmith.core.errors import BusyError, MachineError, TunesmithError
-from tunesmith.core.files import explained, make_folder, only_one, read_json, write_json
+from tunesmith.core.files import explained, home_path, make_folder, only_one, read_json, write_json
 from tunesmith.core.hashing import digest, digest_file, digest_folder
 from tunesmith.core.progress import Ended, Listener, Said
 from tunesmith.core.rows import Row
@@ -148,8 +148,24 @@ def looked_at_content(recipe: Recipe) -> list[str]:
 
 
 def _file_content(path: str) -> str:
-    """Hash of a file, or of the model in a folder."""
-    return digest_folder(Path(path)) if (Path(path) / "tunesmith.json").exists() else _content(path)
+    """Hash of a file, of all files of a folder, or of the model in one: its own or a round's.
+
+    Raises:
+        RecipeError: nothing is there.
+        MachineError: it may not be read.
+    """
+    place = home_path(path)
+    try:
+        model = next((inner for inner in (place, place / "model") if (inner / "tunesmith.json").is_file()), None)
+        if model is not None:
+            from tunesmith.models.package import model_digest
+
+            return model_digest(model)
+        if place.is_dir():
+            return digest_folder(place)
+        return digest([[file.name, digest_file(file)] for file in files_of(path)])
+    except OSError as error:
+        raise MachineError(f"{path} can't be read: {error.strerror or error}.") from error
 
 
 def groups_of(dataset: Dataset, side: str, by: str | None) -> dict[str, str] | None:

@@ -16,13 +16,14 @@ def environment() -> dict[str, Any]:
         "tunesmith": version("tunesmith"),
         "python": platform.python_version(),
         **library_versions(),
-        "cpu": _cpu(),
+        "cpu": cpu_name(),
         "threads": cores_here(),
         "platform": f"{sys.platform} {platform.machine()}",
     }
 
 
-def _cpu() -> str:
+def cpu_name() -> str:
+    """The processor, as the system calls it."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():

@@ -12,6 +12,7 @@ from typing import Any
 
 from tunesmith.core.errors import DataError, DivergedError, TunesmithError
 from tunesmith.core.files import make_folder, read_json, write_json, write_text
+from tunesmith.core.hashing import digest, digest_folder
 from tunesmith.core.progress import Listener, Said
 from tunesmith.evaluate.calibration import Calibration
 from tunesmith.evaluate.systems import Answers
@@ -25,16 +26,18 @@ from tunesmith.pipeline.bench import Bench, bench_of
 from tunesmith.pipeline.calibrating import calibration_of, corrected, found_on_test, keep_with_model, sure_of
 from tunesmith.pipeline.data_report import data_report
 from tunesmith.pipeline.datasets import groups_of, other_content, record_dataset
+from tunesmith.pipeline.decisions import device_here
 from tunesmith.pipeline.describing import write_model_card
-from tunesmith.pipeline.environment import environment
+from tunesmith.pipeline.environment import cpu_name, environment
 from tunesmith.pipeline.evaluation import answerer, best_prompt, errors_to_read, score_baselines, score_tuned, systems_of
+from tunesmith.pipeline.held import OF_BASELINES, OF_MODEL, OF_SCORING, OF_TRAINING, hold
 from tunesmith.pipeline.looks import Found, Looking, Tuned, look_at_all, pieces, with_findings
 from tunesmith.pipeline.making import Making, had_again
 from tunesmith.pipeline.preflight import CheckReport
 from tunesmith.pipeline.rivals import score_rivals
 from tunesmith.pipeline.training import SNAPSHOTS, forget_checkpoints
 from tunesmith.pipeline.twins import Twins, trainings_told
-from tunesmith.pipeline.workspace import Stages, Workspace, link_folder
+from tunesmith.pipeline.workspace import Stages, Workspace, link_folder, stage_key
 from tunesmith.recipe import Recipe, dump_recipe, head_of
 from tunesmith.report.card import write_card
 from tunesmith.score.prediction import Prediction
@@ -58,6 +61,7 @@ LOOKED_AT = (
     "prices",
     "against",
     "bias",
+    "metrics",  # the first of them decides, and is named apart
 )
 """Settings of `evaluate` that change nothing of what baselines answer."""
 
@@ -208,24 +212,29 @@ class Execution:
             "others": other_content(recipe),
             "again": self.again,
             "metric": bench.metrics[0],  # the checkpoint is chosen by it
+            "device": device_here().type,
         }
 
     def train(self) -> Path:
         """The training stage: resumable inside the round's folder, its result kept like any other stage's."""
         inputs, explain = self.training_inputs(), self.recipe.evaluate.explain
-        if explain.enabled and explain.influence:
-            inputs["snapshots"] = explain.snapshots  # kept beside the model, which is the same without
+        elsewhere = {name: held for name, held in inputs.items() if name != "device"}  # on another device training refuses to go on itself
+        hold(self.folder, "training", stage_key("train", TRAIN_VERSION, elsewhere), OF_TRAINING)
+        with_snapshots = inputs | {"snapshots": explain.snapshots}  # kept beside the model, which is the same without
+        wanted = explain.enabled and explain.influence
 
         def make(out: Path) -> None:
             self.making.into(out, self.folder / "training")
 
-        out = self.stages.folder("train", TRAIN_VERSION, inputs, make)
+        asked, also = (with_snapshots, []) if wanted else (inputs, [with_snapshots])
+        out = self.stages.folder("train", TRAIN_VERSION, asked, make, also)
+        hold(self.folder, "model", digest([stage_key("train", TRAIN_VERSION, inputs), model_digest(out / "model")]), OF_MODEL)
         link_folder(out / "model", self.folder / "model")
         method = load_bundle(out / "model").method
         write_json(self.folder / "model" / "tunesmith.json", asdict(self.bundle(method)))  # this round's own, whoever trained it
         forget_checkpoints(self.folder / "training")  # each is three times the model; the model is what was wanted of them
         write_json(self.folder / "training.json", read_json(out / "training.json"))
-        if (out / SNAPSHOTS).is_dir():
+        if wanted and (out / SNAPSHOTS).is_dir():
             link_folder(out / SNAPSHOTS, self.folder / SNAPSHOTS)
         return self.folder / "model"
 
@@ -259,7 +268,11 @@ class Execution:
             "label_words": recipe.data.label_words,
             "max_tokens": bench.renderer.max_tokens,
             "seed": recipe.seed,
+            "device": device_here().type,
+            "cpu": cpu_name(),  # what answers take and cost is told of it
         }
+        key = stage_key("baselines", BASELINES_VERSION, inputs)
+        hold(self.folder, "scoring", key, OF_SCORING)
 
         def make(out: Path) -> None:
             def base() -> Any:
@@ -273,6 +286,7 @@ class Execution:
 
         out = self.stages.folder("baselines", BASELINES_VERSION, inputs, make)
         shutil.rmtree(self.folder / "baselines-unfinished", ignore_errors=True)
+        hold(self.folder, "baselines", digest([key, digest_folder(out)]), OF_BASELINES)
         return out
 
     def report(
@@ -283,7 +297,7 @@ class Execution:
         few_shot = read_json(baselines / "few_shot.json")
         link_folder(baselines, self.folder / "baselines")
         systems = systems_of(baselines, tuned, few_shot)
-        judgement = with_findings(self.judged(systems, few_shot), findings)
+        judgement = with_findings(self.judged(systems, few_shot), findings, recipe.gates)
         warnings = [*check.warnings]
         if openings >= OPENINGS_BEFORE_WARNING:
             warnings.append(

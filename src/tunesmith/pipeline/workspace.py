@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -57,7 +57,9 @@ class Stages:
     round_id: str
     listen: Listener
 
-    def folder(self, name: str, stage_version: int, inputs: dict[str, Any], make: Callable[[Path], None]) -> Path:
+    def folder(
+        self, name: str, stage_version: int, inputs: dict[str, Any], make: Callable[[Path], None], also: Sequence[dict[str, Any]] = ()
+    ) -> Path:
         """The output folder of a stage.
 
         Args:
@@ -65,13 +67,15 @@ class Stages:
             stage_version: raised when its meaning changes.
             inputs: everything its output depends on, as JSON values.
             make: writes the output into an empty folder, which then appears whole or not at all.
+            also: inputs whose output serves as well, where it is there.
         """
-        key = digest([name, stage_version, inputs, library_versions()])
-        out = self.workspace.cache / f"{name.replace(' ', '-')}-{key[:16]}"
-        found = self.ledger.reusable_stage(key)
-        if found is not None and out.is_dir() and found.output_hash == digest_folder(out):
-            self.listen(Ended(name, 0.0, reused=True))
-            return out
+        for served in (inputs, *also):
+            out, key = self._place(name, stage_version, served)
+            found = self.ledger.reusable_stage(key)
+            if found is not None and out.is_dir() and found.output_hash == digest_folder(out):
+                self.listen(Ended(name, 0.0, reused=True))
+                return out
+        out, key = self._place(name, stage_version, inputs)
         started = time.monotonic()
         with only_one(out.with_name(f".{out.name}.lock"), f"The stage {name} with the same inputs"):
             mend_folder(out)  # what an earlier execution left when it was killed
@@ -79,6 +83,10 @@ class Stages:
                 make(temporary)
         self.record(key, name, stage_version, inputs, out, time.monotonic() - started)
         return out
+
+    def _place(self, name: str, stage_version: int, inputs: dict[str, Any]) -> tuple[Path, str]:
+        key = stage_key(name, stage_version, inputs)
+        return self.workspace.cache / f"{name.replace(' ', '-')}-{key[:16]}", key
 
     def record(self, key: str, name: str, stage_version: int, inputs: dict[str, Any], out: Path, seconds: float) -> None:
         """Tell the ledger of a finished stage."""
@@ -104,8 +112,13 @@ def library_versions() -> dict[str, str]:
     return {name: version(name) for name in LIBRARIES}
 
 
+def stage_key(name: str, stage_version: int, inputs: dict[str, Any]) -> str:
+    """Names a stage's output by all that it depends on."""
+    return digest([name, stage_version, inputs, library_versions()])
+
+
 def link_folder(source: Path, target: Path) -> None:
-    """Make `target` hold the files of `source` without a second copy on disk where the file system allows."""
+    """Make `target` hold the files of `source` without a second copy on disk where the file system allows; one that is there stays as it is."""
     if target.exists():
         return
 

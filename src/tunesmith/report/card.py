@@ -17,6 +17,8 @@ Fractions run from 0 to 1. Intervals (`low`, `high`) are 95%. Times are seconds;
                   gain {value, low, high, p_value} (over that baseline; p one-sided), notes [text],
                   gates [{name, bound, value, holds}] (value: the unfavourable end of the interval),
                   costs {currency, training (amount), training_seconds, against (key of the base's best prompt: best on `select`), pays_after (answers after
+                  gates [{name, bound, value, holds}] (value: the unfavourable end of the interval; null, and holds false: not measured),
+                  costs {currency, training (amount), training_seconds, against (key of the base's best prompt), pays_after (answers after
                   which training has paid for itself against it)}; null where no prices are stated
     systems       [{key, name, kind, metrics, rows, prompt_tokens, answer_tokens, seconds_per_answer, cost_per_1000, against}], in order:
                   zero-shot, few-shot, floors, other models (champion, model-2), tuned last.

@@ -9,6 +9,8 @@ from tunesmith.report.text import one_line
 
 ABSENT = "\u2013"
 """Stands where a figure is unknown: an en dash."""
+NOT_MEASURED = "not measured"
+"""Stands where a bound was set and its figure is unknown."""
 MINUS = "\u2212"
 
 

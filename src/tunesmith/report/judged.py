@@ -160,8 +160,8 @@ def gates(report: Report) -> list[GateRow]:
         gain = gate.name == "gain"
         unit = metric.points if gain else ""
         bound, value = (
-            figures.ABSENT if number is None else metric.write_difference(number) + unit if gain else figures.decimal(number)
-            for number in (gate.bound, gate.value)
+            absent if number is None else metric.write_difference(number) + unit if gain else figures.decimal(number)
+            for number, absent in ((gate.bound, figures.ABSENT), (gate.value, figures.NOT_MEASURED))
         )
         rows.append(GateRow(one_line(gate.name.replace("_", " "), 60), bound, value, gate.holds))
     return rows

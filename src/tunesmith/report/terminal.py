@@ -113,5 +113,6 @@ def _gate_line(report: Report, index: int) -> "RenderableType":
 
     gate = report.verdict.gates[index]
     mark, style = {True: ("holds", "green"), False: ("does not hold", "bold red"), None: ("unknown", "")}[gate.holds]
-    bound, value = (figures.ABSENT if number is None else figures.decimal(number, 4) for number in (gate.bound, gate.value))
-    return Text(f"gate {for_terminal(gate.name, 40)}: {mark} (bound {bound}, unfavourable end {value})", style=style)
+    bound = figures.ABSENT if gate.bound is None else figures.decimal(gate.bound, 4)
+    found = figures.NOT_MEASURED if gate.value is None else f"unfavourable end {figures.decimal(gate.value, 4)}"
+    return Text(f"gate {for_terminal(gate.name, 40)}: {mark} (bound {bound}, {found})", style=style)

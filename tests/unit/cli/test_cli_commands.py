@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tunesmith.cli.preflight import data_lines
+from tunesmith.cli.running import _gates
 from tunesmith.core.errors import DataError, MachineError
 from tunesmith.recipe import parse_recipe
 
@@ -64,6 +65,11 @@ def test_a_gate_that_says_no(tunesmith_command: Call, pipeline: Any, recipe: str
     assert "Fine-tuning earned its place." in said.out
     assert "error: a gate said no: gain is 0.17, bound 0.3." in said.err
     assert json.loads(tunesmith_command("run", recipe, "--json").out)["gates_hold"] is False
+
+
+def test_a_gate_that_was_not_measured() -> None:
+    gate = {"name": "calibration_error", "bound": 0.0, "value": None, "holds": False}
+    assert _gates({"verdict": {"gates": [gate]}}) == "a gate said no: calibration_error was not measured, bound 0."
 
 
 def test_a_finished_round_says_so(tunesmith_command: Call, pipeline: Any, recipe: str) -> None:

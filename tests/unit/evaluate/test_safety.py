@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,24 @@ def test_a_killed_writer_goes_on_where_it_was(tmp_path: Path) -> None:
         kept_writing(prompts, write, tmp_path, lambda done: None)
     assert kept_writing(prompts, write, tmp_path, lambda done: None) == [f"said {place}" for place in range(100)]
     assert calls == [64, 0, 36]
-    assert key_of(prompts, 8) != key_of(prompts, 9) != key_of(prompts[1:], 9)
+
+
+def test_answers_are_named_by_all_that_they_end_by() -> None:
+    """Two models' answers are held against each other only where both may be as long and end alike."""
+    prompts = [(place,) for place in range(3)]
+
+    def key(asked: Any, most: int, max_tokens: int = 64, end_ids: tuple[int, ...] = (1,)) -> str:
+        return key_of(asked, SimpleNamespace(max_tokens=max_tokens, end_ids=end_ids), most)  # type: ignore[arg-type]
+
+    keys = [
+        key(prompts, 8),
+        key(prompts, 9),
+        key(prompts[1:], 9),
+        key(prompts, 9, end_ids=(2,)),
+        key(prompts, 9, max_tokens=10),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert key(prompts, 40) == key(prompts, 50) == key(prompts, 32)  # half of what the model takes is the most there can be
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_its_temperature_is_found_and_the_gate_holds_once_it_is_set_right(times:
         System(key="tuned", name="Fine-tuned", kind="tuned", predictions=tuned),
     ]
     judged = judge(systems, task=Task.CLASSIFY, metrics=["accuracy"], resamples=200, seed=0, gates=GatesConfig())
-    verdict = with_findings(judged, {"calibration": told}).to_json()["verdict"]
+    verdict = with_findings(judged, {"calibration": told}, recipe.gates).to_json()["verdict"]
     assert verdict["outcome"] == "gain"  # being too sure changes no answer
     assert [(gate["name"], gate["holds"]) for gate in verdict["gates"]] == [("calibration_error", True)]
 

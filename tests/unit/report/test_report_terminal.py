@@ -7,6 +7,8 @@ import pytest
 from rich.console import Console
 
 from tunesmith.core.errors import MachineError
+from tunesmith.report.judged import gates
+from tunesmith.report.shape import read_report
 from tunesmith.report.terminal import verdict_lines, verdict_text
 
 
@@ -54,6 +56,13 @@ def test_rows_send_no_codes_and_no_markup(fakes: ModuleType) -> None:
 
 def test_a_worn_test_set_is_said_here_too(fakes: ModuleType) -> None:
     assert "! This test set has been opened 11 times" in verdict_text(fakes.no_gain())
+
+
+def test_a_gate_that_nobody_measured_says_so(fakes: ModuleType) -> None:
+    report = fakes.gain()
+    report["verdict"]["gates"] = [{"name": "calibration_error", "bound": 0.0, "value": None, "holds": False}]
+    assert "gate calibration_error: does not hold (bound 0.0000, not measured)" in verdict_text(report)
+    assert [(row.value, row.holds) for row in gates(read_report(report))] == [("not measured", False)]
 
 
 def test_little_is_enough() -> None:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tunesmith.evaluate.verdict import Judgement
+from tunesmith.evaluate.config import GatesConfig
+from tunesmith.evaluate.verdict import Gate, Judgement
 from tunesmith.pipeline.looks.bias import look_at_bias
 from tunesmith.pipeline.looks.code import look_at_code
 from tunesmith.pipeline.looks.explaining import look_at_reasons
@@ -51,9 +52,18 @@ def pieces(findings: Mapping[str, Found | None]) -> dict[str, Any]:
     return {name: None if found is None else found.piece for name, found in findings.items()}
 
 
-def with_findings(judgement: Judgement, findings: Mapping[str, Found | None]) -> Judgement:
-    """The judgement with their gates, and a note of each that people must be told of."""
+def with_findings(judgement: Judgement, findings: Mapping[str, Found | None], bounds: GatesConfig) -> Judgement:
+    """The judgement with their gates, and a note of each that people must be told of.
+
+    Every bound of the recipe has a gate: one that nobody measured does not hold, whyever that was.
+    """
     made = [found for found in findings.values() if found is not None]
-    gates = [gate for found in made for gate in found.gates]
+    gates = [*judgement.gates, *(gate for found in made for gate in found.gates)]
+    known = {gate.name for gate in gates}
+    gates += [
+        Gate(name=name, bound=bound, value=None, holds=False)
+        for name, bound in bounds.model_dump().items()
+        if bound is not None and name not in known
+    ]
     alarms = [found.alarm for found in made if found.alarm is not None]
-    return replace(judgement, gates=(*judgement.gates, *gates), notes=(*judgement.notes, *alarms))
+    return replace(judgement, gates=tuple(gates), notes=(*judgement.notes, *alarms))

@@ -114,7 +114,7 @@ def _answers(given: Looking, asked: Sequence[Asked], *, begun: bool) -> tuple[li
     assert config is not None
     most, renderer, device = config.max_new_tokens, given.tuned.renderer, given.device
     prompts = prompt_ids(asked, renderer, max_new_tokens=most, begun=begun)
-    key = key_of(prompts, most)
+    key = key_of(prompts, renderer, most)
     kept = given.folder / "looks" / "safety"
 
     def written(model: nn.Module, who: str, folder: Path) -> list[str]:
