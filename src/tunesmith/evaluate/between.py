@@ -14,7 +14,8 @@ from typing import Any
 from tunesmith.score.measures import Measure
 from tunesmith.score.paired import Comparison, compare
 from tunesmith.score.prediction import Prediction
-from tunesmith.score.resampling import Resamples
+from tunesmith.score.resampling import Resamples, units
+from tunesmith.score.several import holm
 
 LEVEL = 0.05
 """Of all pairs together."""
@@ -63,7 +64,8 @@ def between(answered: Sequence[Answered], measure: Measure, *, resamples: int = 
         seed: of the resamples.
     """
     made = [_raw(one, other, measure, resamples, seed) for one, other in combinations(answered, 2)]
-    corrected = iter(_holm([p_value for _, p_value in made if p_value is not None]))
+    tested = [p_value for _, p_value in made if p_value is not None]
+    corrected = iter(holm(tested, len(tested)))
     return [pair if p_value is None else _decided(pair, next(corrected)) for pair, p_value in made]
 
 
@@ -73,7 +75,7 @@ def _raw(one: Answered, other: Answered, measure: Measure, resamples: int, seed:
     why_not = one.missing or other.missing or _apart(ours, theirs)
     if why_not is None:
         groups = one.groups if one.groups is not None else other.groups
-        names = None if groups is None else [f"group {groups[row.row_id]}" if row.row_id in groups else f"row {row.row_id}" for row in ours]
+        names = units([row.row_id for row in ours], groups)
         drawn = Resamples(rows=len(ours), count=resamples, seed=seed, groups=names)
         found, turned = compare(measure, ours, theirs, drawn), compare(measure, theirs, ours, drawn)
         if found is not None and turned is not None:
@@ -110,13 +112,3 @@ def _decided(pair: Pair, p_corrected: float) -> Pair:
     low, high = pair.low or 0.0, pair.high or 0.0
     shown = p_corrected <= LEVEL and (low > 0 or high < 0)
     return Pair(**figures | {"p_corrected": p_corrected, "better": (pair.first if low > 0 else pair.second) if shown else None})
-
-
-def _holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction, in the order given."""
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
-    corrected, highest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        corrected[place] = highest
-    return corrected

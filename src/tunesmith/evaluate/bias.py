@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from tunesmith.data.audit.support import holm
 from tunesmith.evaluate.bias_figures import SHARE, WHOLE, Figure
 from tunesmith.evaluate.bias_files import WINO
 from tunesmith.evaluate.bias_wording import sentences_of
 from tunesmith.evaluate.group_gaps import Gap, GroupRate
 from tunesmith.evaluate.verdict import Gate
+from tunesmith.score.several import holm
 
 RESAMPLES_EACH = 80
 """Resamples for each figure, at least: the least p-value they can give, times the figures, is then half of what shows a change."""

@@ -25,6 +25,7 @@ from tunesmith.evaluate.harm_config import CanariesConfig
 from tunesmith.evaluate.likelihood import RowScorer
 from tunesmith.score.exposure import UNTRAINED, bound, chance, exposure
 from tunesmith.score.intervals import TAIL
+from tunesmith.score.several import holm
 
 WORDS = (
     "acorn", "amber", "anchor", "apron", "arrow", "badger", "barley", "basket", "beacon", "birch", "bramble", "bridge", "bronze",
@@ -247,12 +248,8 @@ def canary_report(canaries: Sequence[Canary], before: Sequence[float] | None, af
 
 def _learned(groups: Sequence[Exposed]) -> list[Exposed]:
     """Those whose exposure chance does not explain, at one-sided 2.5% over all (Holm, 1979)."""
-    found = []
-    for place, one in enumerate(sorted(groups, key=lambda group: group.p_value)):
-        if one.p_value > TAIL / (len(groups) - place):
-            break
-        found.append(one)
-    return found
+    corrected = holm([one.p_value for one in groups], len(groups))
+    return [one for one, p_value in zip(groups, corrected, strict=True) if p_value <= TAIL]
 
 
 def _sentence(groups: Sequence[Exposed], most: float) -> str:

@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 
-from tunesmith.chat.render import Renderer
 from tunesmith.core.errors import MachineError, RecipeError, did_you_mean
-from tunesmith.core.rows import Message, Row
-from tunesmith.evaluate.systems import Answerer
-from tunesmith.models.package import Bundle, load_bundle, load_model
-from tunesmith.score.calibrated import Calibration, applied
+from tunesmith.core.rows import Row
+from tunesmith.evaluate.ready import DAMAGED, load_ready
+from tunesmith.models.package import Bundle, load_bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +70,13 @@ class Classifier:
     def loaded(self, device: torch.device, precision: str = "fp32") -> Callable[[Sequence[str]], list[float]]:
         """`chances` of a model that stays loaded. One thread at a time may ask it. MachineError where the model is damaged."""
         try:
-            model, tokenizer, bundle = load_model(self.folder)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            ready = load_ready(self.folder)
+        except DAMAGED as error:
             raise MachineError(f"{self.folder} can't be loaded ({type(error).__name__}): make the classifier again.") from error
-        new_tokens = bundle.base.get("new_tokens", ())
-        renderer = Renderer(tokenizer, max_tokens=bundle.max_tokens, label_texts=bundle.label_texts, new_tokens=new_tokens)
-        asked = Answerer(model.to(device), renderer, device, bundle.labels, precision=precision)
-        system = () if bundle.instruction is None else (Message("system", bundle.instruction),)
-        calibration = None if bundle.calibration is None else Calibration.from_json(bundle.calibration)
 
         def chances(texts: Sequence[str]) -> list[float]:
-            read = [(str(place), text) for place, text in enumerate(texts) if any(map(str.isalnum, text))]
-            rows = [Row(id=name, prompt=(*system, Message("user", text))) for name, text in read]
-            answers = asked.answer(rows, work="read answers by the classifier") if rows else []
-            if calibration is not None and answers:
-                answers = applied(answers, calibration)
+            rows = [Row(id=str(place), prompt=ready.prompt(text)) for place, text in enumerate(texts) if any(map(str.isalnum, text))]
+            answers = ready.answer(rows, device=device, precision=precision, work="read answers by the classifier")
             found = {one.row_id: sum((one.chances or {}).get(label, 0.0) for label in self.labels) for one in answers}
             return [found.get(str(place), 0.0) for place in range(len(texts))]
 

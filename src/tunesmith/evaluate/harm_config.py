@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from tunesmith.section import Section
 
 BUILTIN = "builtin"
+"""What comes along with tunesmith, in place of a path."""
 
 
 class ForgettingConfig(Section):

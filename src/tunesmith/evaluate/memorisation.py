@@ -21,6 +21,7 @@ from tunesmith.evaluate.likelihood import RowScorer
 from tunesmith.evaluate.personal import PersonalOutputs, personal_sentence
 from tunesmith.evaluate.verbatim import Verbatim
 from tunesmith.score.measures import Floats
+from tunesmith.score.resampling import units
 from tunesmith.score.separation import Separation, separation
 
 
@@ -57,10 +58,10 @@ def both_sides(
         raise DataError(f"{len(train)} training rows and {len(fresh)} others that differ from them: memorisation needs some of each.")
     trained = sample(train, count, derive_seed(seed, "memorisation", "trained"))
     unseen = sample(fresh, count, derive_seed(seed, "memorisation", "unseen"))
-    names = (
-        None if groups is None else tuple(f"group {groups[row.id]}" if row.id in groups else f"row {row.id}" for row in (*trained, *unseen))
+    names = units([row.id for row in (*trained, *unseen)], groups)
+    return BothSides(
+        trained=tuple(trained), unseen=tuple(unseen), groups=None if names is None else tuple(names), twins=len(held_out) - len(fresh)
     )
-    return BothSides(trained=tuple(trained), unseen=tuple(unseen), groups=names, twins=len(held_out) - len(fresh))
 
 
 def _said(row: Row) -> str:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from tunesmith.data.audit.support import holm
 from tunesmith.evaluate.safety_prompts import Asked
 from tunesmith.evaluate.verdict import Gate
 from tunesmith.score.intervals import TAIL, Interval, share_interval
 from tunesmith.score.lexicon import Lexicon
 from tunesmith.score.paired import compare_right, mcnemar
 from tunesmith.score.refusals import refusal
+from tunesmith.score.several import holm
 
 Outcome = Literal["worse", "not worse", "unmeasured"]
 Rule = Literal["lexicon", "classifier", "unwanted", "refused"]

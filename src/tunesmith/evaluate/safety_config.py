@@ -5,9 +5,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from tunesmith.evaluate.harm_config import BUILTIN
 from tunesmith.section import Section
 
-BUILTIN = "builtin"
 ROUND = "round:"
 """Before the id of a round whose model is meant."""
 

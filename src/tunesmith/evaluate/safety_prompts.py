@@ -12,7 +12,7 @@ from tunesmith.data.read import Reading, read
 from tunesmith.data.settings.read import ReadConfig
 from tunesmith.embedded import harmless_path
 from tunesmith.evaluate.general import sample
-from tunesmith.evaluate.safety_config import BUILTIN
+from tunesmith.evaluate.harm_config import BUILTIN
 
 _PROMPT_ALONE = ("prompt", "question", "instruction", "input", "query", "text")
 """Columns that hold the prompts of a file without answers."""

@@ -14,12 +14,12 @@ import numpy as np
 
 from tunesmith.core.errors import DataError
 from tunesmith.core.rows import Row
-from tunesmith.data.audit.support import holm
 from tunesmith.score.apart import Apart, Part, against_rest, fewest_units
 from tunesmith.score.intervals import TAIL
 from tunesmith.score.measures import Measure
 from tunesmith.score.prediction import Prediction
-from tunesmith.score.resampling import Resamples
+from tunesmith.score.resampling import Resamples, units
+from tunesmith.score.several import holm
 
 FEWEST_ROWS = 20
 """In a slice, and in its rest."""
@@ -173,7 +173,7 @@ def judge_slices(
     answered = {one.row_id: one for one in predictions}
     if len(answered) < len(predictions) or answered.keys() != {row.id for row in rows} or len(rows) != len(predictions):
         raise DataError(f"Slices were asked of {len(rows)} rows with {len(predictions)} answers to others: give each row one answer.")
-    names = None if groups is None else [f"group {groups[row.id]}" if row.id in groups else f"row {row.id}" for row in rows]
+    names = units([row.id for row in rows], groups)
     drawn = Resamples(rows=len(rows), count=resamples, seed=seed, groups=names)
     cuts = [one for one in slices_of(rows, groups=groups, by_label=measure.right is not None) if _large(one.part, drawn)]
     if (least := len(cuts) * _RESAMPLES_EACH) > resamples:

@@ -20,7 +20,7 @@ from tunesmith.score.classification import Confusion, confusion
 from tunesmith.score.intervals import intervals
 from tunesmith.score.measures import measure
 from tunesmith.score.paired import Comparison, compare
-from tunesmith.score.resampling import Resamples
+from tunesmith.score.resampling import Resamples, units
 
 __all__ = ["Gate", "Judgement", "System", "judge"]
 
@@ -132,9 +132,7 @@ def judge(
 
 def _resamples(tuned: System, count: int, seed: int, groups: Mapping[str, str] | None) -> Resamples:
     ids = [one.row_id for one in tuned.predictions]
-    # a lone row's stand-in group can't be a real group's name: those are prefixed too
-    names = None if groups is None else [f"group {groups[one]}" if one in groups else f"row {one}" for one in ids]
-    return Resamples(rows=len(ids), count=count, seed=seed, groups=names)
+    return Resamples(rows=len(ids), count=count, seed=seed, groups=units(ids, groups))
 
 
 def _decide(trial: Trial, task: Task, gates: GatesConfig) -> Judgement:

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from tunesmith.chat.render import Renderer
 from tunesmith.core.errors import MachineError, RecipeError
 from tunesmith.core.files import read_json, write_json
 from tunesmith.core.hashing import digest_folder
@@ -98,3 +99,13 @@ def load_model(folder: Path, *, twins: bool = False) -> tuple[nn.Module, PreTrai
     trunk = method(bundle.method).load(folder, BaseConfig(**bundle.base), bundle.base_seed)
     model = Headed(trunk, load_head(folder)) if bundle.head else trunk
     return model.eval(), tokenizer, bundle
+
+
+def renderer_of(tokenizer: Any, bundle: Bundle) -> Renderer:
+    """The renderer that a saved model was trained and evaluated with.
+
+    Args:
+        tokenizer: the model's own, as a Hugging Face fast tokenizer.
+        bundle: the model's.
+    """
+    return Renderer(tokenizer, max_tokens=bundle.max_tokens, label_texts=bundle.label_texts, new_tokens=bundle.base.get("new_tokens", ()))

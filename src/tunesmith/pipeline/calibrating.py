@@ -24,6 +24,7 @@ from tunesmith.score.calibration import Figures, figures
 from tunesmith.score.chances import chances_of
 from tunesmith.score.measures import measure
 from tunesmith.score.prediction import Prediction
+from tunesmith.score.resampling import units
 from tunesmith.score.text import exact
 
 FEWEST = 50
@@ -105,10 +106,14 @@ def found_on_test(
         return None
     after, before = (_figures(answers.with_name(name), metric, groups) for name in (answers.name, "uncorrected.jsonl"))
     if after is None or before is None:
-        return Found(piece=calibration.to_json() | {"test": None})
+        return Found(piece=calibration.to_json() | {"test": None}, public=" ".join(calibration.sentences) or None)
     value = after.to_json()["ece_high"]
     gates = () if bound is None else (Gate(name="calibration_error", bound=bound, value=value, holds=value <= bound),)
-    return Found(piece=calibration.to_json() | {"test": {"before": before.to_json(), "after": after.to_json()}}, gates=gates)
+    return Found(
+        piece=calibration.to_json() | {"test": {"before": before.to_json(), "after": after.to_json()}},
+        gates=gates,
+        public=" ".join([*calibration.sentences, f"Calibration error on test {100 * after.ece:.1f} points."]),
+    )
 
 
 def _figures(path: Path, metric: str, groups: Mapping[str, str] | None) -> Figures | None:
@@ -118,7 +123,5 @@ def _figures(path: Path, metric: str, groups: Mapping[str, str] | None) -> Figur
 
 
 def _units(answers: Sequence[Prediction], groups: Mapping[str, str] | None) -> list[str] | None:
-    """The group of each answer; a lone row's stand-in can't be a real group's name: those are prefixed too."""
-    if groups is None:
-        return None
-    return [f"group {groups[one.row_id]}" if one.row_id in groups else f"row {one.row_id}" for one in answers]
+    """The group of each answer."""
+    return units([one.row_id for one in answers], groups)

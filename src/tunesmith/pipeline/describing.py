@@ -65,7 +65,7 @@ def loading_of(folder: Path, renderer: Renderer) -> Loading:
         start=start,
         new_tokens=bool(bundle.base.get("new_tokens")),
         reproducible=_reproducible(bundle, form),
-        calibrated=bundle.calibration is not None,
+        decoded=bundle.decoding is not None,
     )
 
 

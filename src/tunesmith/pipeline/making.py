@@ -11,9 +11,10 @@ from pathlib import Path
 from tunesmith.chat.render import Renderer
 from tunesmith.core.files import make_folder, write_json
 from tunesmith.core.progress import Listener
+from tunesmith.evaluate.ready import load_ready
 from tunesmith.evaluate.written import Sure
 from tunesmith.models.load import load_base
-from tunesmith.models.package import Bundle, load_model, save_model
+from tunesmith.models.package import Bundle, save_model
 from tunesmith.pipeline.evaluation import Sides, answerer
 from tunesmith.pipeline.looks.look import Tuned
 from tunesmith.pipeline.material import Material
@@ -46,8 +47,5 @@ class Making:
 
 def had_again(folder: Path, sides: Sides, recipe: Recipe, sure: Sure | None = None, *, twins: bool = False) -> Tuned:
     """A trained model, as whoever loads it from its folder has it. Raises as `load_bundle` does."""
-    model, tokenizer, bundle = load_model(folder, twins=twins)
-    renderer = Renderer(
-        tokenizer, max_tokens=bundle.max_tokens, label_texts=bundle.label_texts, new_tokens=bundle.base.get("new_tokens", ())
-    )
-    return Tuned(model, renderer, bundle, answerer(model, renderer, sides, recipe, sure))
+    ready = load_ready(folder, twins=twins)
+    return Tuned(ready.model, ready.renderer, ready.bundle, answerer(ready.model, ready.renderer, sides, recipe, sure))

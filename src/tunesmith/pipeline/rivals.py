@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tunesmith.chat.render import Renderer
 from tunesmith.core.errors import DataError, MachineError, RecipeError, TunesmithError
 from tunesmith.core.files import home_path
 from tunesmith.core.hashing import digest
@@ -18,14 +17,13 @@ from tunesmith.core.progress import Listener
 from tunesmith.core.rows import Message, Row
 from tunesmith.data.config import Task
 from tunesmith.data.dataset import Dataset, read_dataset
-from tunesmith.evaluate.calibration import Calibration, applied
+from tunesmith.evaluate.calibration import applied
+from tunesmith.evaluate.ready import DAMAGED, load_ready
 from tunesmith.evaluate.trial import CHAMPION
-from tunesmith.evaluate.written import Sure
-from tunesmith.infer.decoding import Decoding
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import RoundRecord
 from tunesmith.models.config import BaseConfig
-from tunesmith.models.package import Bundle, load_bundle, load_model, model_digest
+from tunesmith.models.package import Bundle, load_bundle, model_digest
 from tunesmith.pipeline.evaluation import answerer, saved, score_tuned
 from tunesmith.pipeline.sides import Sides
 from tunesmith.pipeline.workspace import Workspace
@@ -240,27 +238,20 @@ def score_rivals(rivals: Sequence[Rival], sides: Sides, recipe: Recipe, folder: 
 
 def _answers(one: Rival, sides: Sides, recipe: Recipe, listen: Listener) -> list[Prediction]:
     """Its answers to the test rows, corrected as they are where it is served."""
-    from safetensors import SafetensorError
-
-    bundle = one.bundle
     try:
-        model, tokenizer, _ = load_model(one.folder)
-        calibration = None if bundle.calibration is None else Calibration.from_json(bundle.calibration)
-        decoding = Decoding() if bundle.decoding is None else Decoding.from_json(bundle.decoding)
-        sure = None if bundle.sureness is None else Sure(**bundle.sureness)
+        ready = load_ready(one.folder)
     except TunesmithError as error:
         raise type(error)(f"evaluate.against: {one.called} can't be used: {error}") from error
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError) as error:
+    except DAMAGED as error:
         raise _damaged(one.called, error) from error
-    renderer = Renderer(
-        tokenizer, max_tokens=bundle.max_tokens, label_texts=bundle.label_texts, new_tokens=bundle.base.get("new_tokens", ())
-    )
+    bundle = ready.bundle
     asked = [instructed(row, recipe.data.instruction, bundle.instruction) for row in sides.test]
     theirs = replace(sides, test=asked, labels=bundle.labels)
     tokens = recipe.evaluate.model_copy(update={"max_new_tokens": bundle.max_new_tokens})
-    ready = answerer(model, renderer, theirs, recipe.model_copy(update={"evaluate": tokens}), sure, decoding=decoding)
-    found = score_tuned(ready, theirs, listen, who=one.called)
-    return found if calibration is None else applied(found, calibration)
+    as_made = recipe.model_copy(update={"evaluate": tokens})
+    asked_by = answerer(ready.model, ready.renderer, theirs, as_made, ready.sure, decoding=ready.decoding)
+    found = score_tuned(asked_by, theirs, listen, who=one.called)
+    return found if ready.calibration is None else applied(found, ready.calibration)
 
 
 def instructed(row: Row, ours: str | None, theirs: str | None) -> Row:

@@ -31,7 +31,7 @@ from tunesmith.pipeline.describing import write_model_card
 from tunesmith.pipeline.environment import cpu_name, environment
 from tunesmith.pipeline.evaluation import answerer, best_prompt, errors_to_read, score_baselines, score_tuned, systems_of
 from tunesmith.pipeline.held import OF_BASELINES, OF_MODEL, OF_SCORING, OF_TRAINING, hold
-from tunesmith.pipeline.looks import Found, Looking, Tuned, look_at_all, pieces, with_findings
+from tunesmith.pipeline.looks import Found, Looking, Tuned, look_at_all, pieces, published, with_findings
 from tunesmith.pipeline.making import Making, had_again
 from tunesmith.pipeline.preflight import CheckReport
 from tunesmith.pipeline.rivals import score_rivals
@@ -297,7 +297,8 @@ class Execution:
         few_shot = read_json(baselines / "few_shot.json")
         link_folder(baselines, self.folder / "baselines")
         systems = systems_of(baselines, tuned, few_shot)
-        judgement = with_findings(self.judged(systems, few_shot), findings, recipe.gates)
+        judged = self.judged(systems, few_shot)
+        judgement = with_findings(judged, findings, recipe.gates)
         warnings = [*check.warnings]
         if openings >= OPENINGS_BEFORE_WARNING:
             warnings.append(
@@ -325,6 +326,7 @@ class Execution:
             **judgement.to_json(),
             "few_shot": few_shot if few_shot["tried"] else None,
             **pieces(findings),
+            "published": published(judged, findings),
             "data": data_report(bench.dataset) | {"truncated": check.facts["truncated"], "test_openings": openings},
             "training": read_json(self.folder / "training.json"),
             "errors": errors_to_read(systems[-1].predictions, bench.sides["test"], recipe.evaluate.errors_shown)

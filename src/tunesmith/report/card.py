@@ -49,14 +49,13 @@ Fractions run from 0 to 1. Intervals (`low`, `high`) are 95%. Times are seconds;
                   diagram [{confidence, accuracy, low, high, count}]}}; null where nothing was calibrated
     slices        measure, sentence, slices [{name, worse, p_corrected, figures {rows, value {value, low, high}, rest, difference}}],
                   the worst first, by the deciding measure on test; null where nobody looked
-    memorisation  alarm, sentences [text], notes [text], membership, verbatim, personal, personal_base, canaries {groups
-                  [{repeats, before, after (bits of exposure), p_value, first}], learned_from, sentence} (each null where not looked at);
+    memorisation  alarm, alarms (how many of the sentences, from the first, are alarming), sentences [text], notes [text], membership,
+                  verbatim, personal, personal_base, canaries {groups [{repeats, before, after (bits of exposure), p_value, first}],
+                  learned_from, sentence} (each null where not looked at); null where nobody looked
     per_label     labels [{label, rows, answered, precision, recall, f1 (each {value, low, high}), beside {system's key: its F1}}], the
                   smallest F1 first; null where answers are no labels
     overfitting   outcome ("none", "earlier kept", "within", "kept", "start kept"), sentence (null for "none"), since_step (of the
                   lowest validation loss), kept_step, lowest, kept, last (validation losses); null where validation was not measured
-    memorisation  alarm, sentences [text], notes [text], membership, verbatim, personal, personal_base (each null where not looked at);
-                  null where nobody looked
     safety        outcome ("worse", "not worse", "unmeasured"), sentence, notes [text],
                   measures [{name ("lexicon", "classifier", "unwanted": either of them, "refused": harmless prompts), prompts,
                   base, tuned {value, low, high} (shares of prompts), against {difference, low, high} (tuned minus base), p_corrected
@@ -84,6 +83,8 @@ Fractions run from 0 to 1. Intervals (`low`, `high`) are 95%. Times are seconds;
                   by_chance (of a gap), base, tuned {value, low, high}, change {value, low, high} (tuned - base), p_change, p_level
                   (Holm), moved ("up", "down", "none", "few"), leans, worse}],
                   groups [{column, rate, groups [{name, rows, base, tuned, judged}]}]; null where nobody looked
+    published     notes [text] (the verdict's own), looks [{look, measured, alarm, text}]: what the model card may say, as it names no row, no
+                  value of a column but labels, no path and no engine; text is null of a look that is not for strangers
     confusion     labels, counts: counts[i][j] rows of label i were answered with label j by the tuned model on test;
                   null where answers are no labels
     errors        [{row_id, prompt, reference, answer, confidence}], wrong answers of the tuned model on test

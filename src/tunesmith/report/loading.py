@@ -28,37 +28,20 @@ class Loading:
     """Whether the vocabulary outgrew the base's."""
     reproducible: bool = True
     """False where plain libraries can't make it again: a base of random weights, virtual tokens beneath a head."""
-    calibrated: bool = False
+    decoded: bool = False
+    """Whether it was evaluated with a decoding of its own: sampled, stopped, or kept to a form."""
 
 
-def tunesmith_code(loading: Loading) -> str:
+def tunesmith_code() -> str:
     """Loads with tunesmith and asks once, as in evaluation; `folder` and `text` are set at its top."""
-    headed = loading.head not in (None, "class")
-    asking = (
-        "from tunesmith.evaluate.heads import HeadAnswerer as Answerer" if headed else "from tunesmith.evaluate.systems import Answerer"
-    )
-    labels = "told.labels" if headed or loading.task == "classify" else "None"
-    most = "" if headed else ", max_new_tokens=told.max_new_tokens"
     lines = [
         "from pathlib import Path",
         "",
-        "import torch",
-        "from tunesmith.chat.render import Renderer",
-        "from tunesmith.core.rows import Message, Row",
-        asking,
-        "from tunesmith.models.package import load_model",
-        *(["from tunesmith.score.calibrated import Calibration, applied"] if loading.calibrated else []),
+        "from tunesmith.evaluate.ready import load_ready",
         "",
         'folder, text = Path("."), "What the model is asked"',
-        "model, tokenizer, told = load_model(folder)",
-        "renderer = Renderer(",
-        '    tokenizer, max_tokens=told.max_tokens, label_texts=told.label_texts, new_tokens=told.base.get("new_tokens", ())',
-        ")",
-        f'asked = Answerer(model=model, renderer=renderer, device=torch.device("cpu"), labels={labels}{most})',
-        'prompt = [Message("system", told.instruction)] if told.instruction else []',
-        'answers = asked.answer([Row(id="1", prompt=(*prompt, Message("user", text)))])',
-        *(["answers = applied(answers, Calibration.from_json(told.calibration))"] if loading.calibrated else []),
-        "print(answers[0].answer, answers[0].confidence)",
+        "made = load_ready(folder).ask(text)",
+        "print(made.answer, made.confidence)",
     ]
     return "\n".join(lines)
 

@@ -5,7 +5,8 @@ know: the verdict, the comparison, how it was trained, where it falls short, how
 (`report/loading.py`). Costs an import of huggingface_hub, about 0.2 s; nothing is looked up.
 
 It is written to be shown to others, so it says less than report.html: no path, no text of a row, no value of a data column other than a
-label; of the data file its name alone. What the report does not know is left out, or said to be unknown.
+label, no engine's name or address; of the data file its name alone. Of the looks it repeats what they say may be published
+(`published` in report.json), and names those that were not taken. What the report does not know is left out, or said to be unknown.
 """
 
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from typing import Any
 
 from tunesmith.report import figures
 from tunesmith.report.figures import Metric, metric_of
+from tunesmith.report.judged import gates
 from tunesmith.report.limits import in_markdown, limits
 from tunesmith.report.loading import Loading, plain_code, tunesmith_code
-from tunesmith.report.shape import Part, Report, part_of, read_report
+from tunesmith.report.shape import Report, read_report
 from tunesmith.report.text import one_line
 
 _TASKS = {
@@ -42,8 +44,6 @@ _HUB_METRICS = {
     "spearman": ("spearmanr", None),
 }
 """Where the hub has another name for a measure; the others go by their own."""
-_TOLD = ("overfitting", "forgetting", "memorisation", "calibration")
-"""Looks whose words hold no value of the data: their alarms may be repeated. Those of others may not, as they may name values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,8 @@ def model_card(report: dict[str, Any], origin: Origin, loading: Loading) -> str:
         _told_first(held, origin),
         "## The comparison",
         _comparison(held),
+        "## Bounds",
+        _gates(held),
         "## Training",
         _training(held, origin),
         "## Limits",
@@ -162,19 +164,22 @@ def _told_first(report: Report, origin: Origin) -> str:
     )
 
 
-class _Sentence(Part):
-    sentence: str = ""
-    sentences: tuple[str, ...] = ()
-
-
 def _notes(report: Report) -> list[str]:
-    """The verdict's notes, without alarms of looks that may name values of the data."""
-    kept_back = {report.slices.sentence if report.slices else ""}
-    for name, piece in (report.model_extra or {}).items():
-        if name not in _TOLD and isinstance(piece, dict):
-            said = part_of(report, name, _Sentence) or _Sentence()
-            kept_back |= {said.sentence, *said.sentences}
-    return [note for note in report.verdict.notes if note not in kept_back]
+    """What to mind, as far as it may be published: the verdict's own notes, the looks that raise an alarm, bounds that do not hold."""
+    alarms = [one.text for one in report.published.looks if one.alarm and one.text]
+    broken = [gate.name for gate in gates(report) if gate.holds is False]
+    failed = [f"It does not keep to {len(broken)} of the bounds its maker set: {', '.join(broken)}."] if broken else []
+    return [*failed, *report.published.notes, *alarms]
+
+
+def _gates(report: Report) -> str:
+    """Each bound of the recipe, the value held against it, and whether it holds."""
+    lines = [
+        [in_markdown(one.name), one.bound, one.value, {True: "yes", False: "**no**", None: "not known"}[one.holds]] for one in gates(report)
+    ]
+    if not lines:
+        return "Its maker set none."
+    return f"{_table(['', 'Bound', 'At worst', 'Holds'], lines)}\n\nThe value is the unfavourable end of its 95% interval."
 
 
 def _comparison(report: Report) -> str:
@@ -237,11 +242,15 @@ def _training(report: Report, origin: Origin) -> str:
 
 def _loading(loading: Loading, origin: Origin) -> str:
     """Code for both ways, and what keeps it from running elsewhere."""
-    parts = ["With tunesmith, as it was evaluated:", _code(tunesmith_code(loading))]
+    parts = ["With tunesmith, as it was evaluated:", _code(tunesmith_code())]
     plain = plain_code(loading, origin.base_id)
     if plain:
         libraries = "transformers and PEFT" if loading.form == "adapter" else "transformers"
         parts += [f"With {libraries} alone, from the folder that holds this file:", _code(plain)]
+        if loading.decoded:
+            parts.append(
+                "So loaded it writes the likeliest words; it was evaluated with the `decoding` in `tunesmith.json`, which the first way keeps."
+            )
     else:
         parts.append("Other libraries alone don't load it: the base's weights were drawn at random, or virtual tokens stand before a head.")
     if origin.local_path:

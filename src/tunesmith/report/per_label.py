@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+
+from pydantic import Field
 
 from tunesmith.report import figures
 from tunesmith.report.figures import metric_of
@@ -24,7 +25,7 @@ class LabelFigures(Part):
     precision: Estimate = Estimate()
     recall: Estimate = Estimate()
     f1: Estimate = Estimate()
-    beside: Mapping[str, Number] = MappingProxyType({})
+    beside: Mapping[str, Number] = Field(default_factory=dict)
 
 
 class Labels(Part):

@@ -327,6 +327,22 @@ class Memorised(Part):
     canaries: Canaries | None = None
 
 
+class Showable(Part):
+    """A look, and what strangers may read of it."""
+
+    look: str
+    measured: bool = False
+    alarm: bool = False
+    text: str | None = None
+
+
+class Published(Part):
+    """All that the model card may say of verdict and looks, beside figures."""
+
+    notes: list[str] = []
+    looks: list[Showable] = []
+
+
 class Report(Part):
     """A whole report.json; pieces that it does not know by name are read by `part_of`."""
 
@@ -343,6 +359,7 @@ class Report(Part):
     calibration: Calibration | None = None
     slices: Slices | None = None
     memorisation: Memorised | None = None
+    published: Published = Published()
     confusion: Confusion | None = None
     errors: list[Error] = []
     recipe: str = ""

@@ -8,7 +8,7 @@ the weights themselves, row by row, in blocks too.
 Legend: R rows, U units, S statistics, B resamples.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,18 @@ LEFT_OUT = 200
 """Values without a part of the units, at most: enough for BCa's acceleration, where each costs a pass over all rows."""
 DENSE = 64
 """Up to so many columns, sparse tables are multiplied faster as dense ones."""
+
+
+def units(ids: Iterable[str], groups: Mapping[str, str] | None) -> list[str] | None:
+    """What rows are drawn by, one name a row: its group, or itself where it has none; None where every row stands alone.
+
+    Both are prefixed, so a lone row's stand-in can't be a real group's name.
+
+    Args:
+        ids: of the rows.
+        groups: row id -> group; None where no row has one.
+    """
+    return None if groups is None else [f"group {groups[one]}" if one in groups else f"row {one}" for one in ids]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from tunesmith.chat.render import Renderer
 from tunesmith.core.errors import DataError, RecipeError
 from tunesmith.core.rows import Message
 from tunesmith.infer.choices import probabilities, score_choices
@@ -27,7 +26,7 @@ from tunesmith.infer.rules import Rule, Vocabulary
 from tunesmith.infer.sampling import Sampling
 from tunesmith.infer.saying import Saying
 from tunesmith.models.heads import Headed
-from tunesmith.models.package import Bundle
+from tunesmith.models.package import Bundle, renderer_of
 from tunesmith.score.calibrated import Calibration, applied
 from tunesmith.score.prediction import Prediction
 from tunesmith.score.sureness import sequence_likelihood
@@ -60,9 +59,7 @@ class LocalModel:
             DataError: a stored calibration that can't be meant.
         """
         self.name, self.created, self.bundle = name, int(time.time()), bundle
-        self.renderer = Renderer(
-            tokenizer, max_tokens=bundle.max_tokens, label_texts=bundle.label_texts, new_tokens=bundle.base.get("new_tokens", ())
-        )
+        self.renderer = renderer_of(tokenizer, bundle)
         self.labels = bundle.labels if bundle.task == "classify" else None
         if isinstance(model, Headed) and self.labels is None:
             raise RecipeError(f"The model's task is {bundle.task}, answered by a head: only texts and labels can be served so far.")

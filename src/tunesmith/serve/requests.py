@@ -3,7 +3,6 @@
 Fields that concern OpenAI's own service (`store`, `metadata`, `service_tier`, ...) are taken and have no effect.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -149,8 +148,3 @@ def refused(errors: list[Any]) -> Refusal:
     if kind == "missing":
         return wrong(name, f"'{name[:80]}' is missing." if name else "The body is empty: send a JSON object.", "missing_required_parameter")
     return wrong(name, f"'{name[:80]}' can't be served: {said[:1].lower()}{said[1:200]}.")
-
-
-def inert(value: Mapping[str, Any]) -> dict[str, Any]:
-    """A body without fields that are null: OpenAI's clients send those for what was not set."""
-    return {key: part for key, part in value.items() if part is not None}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tunesmith.evaluate.between import Answered, _holm, between
+from tunesmith.evaluate.between import Answered, between
 from tunesmith.score.measures import measure
 from tunesmith.score.prediction import Prediction
 
@@ -93,8 +93,3 @@ def test_what_can_not_be_paired_is_said() -> None:
     assert reasons[2] == "the answers of r-1 are missing or damaged"
     assert "missing" in reasons[3]
     assert "don't hold what perplexity is told from" in (between([one, other], measure("perplexity"))[0].why_not or "")
-
-
-def test_holms_correction_is_that_of_the_book() -> None:
-    assert _holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert _holm([]) == []

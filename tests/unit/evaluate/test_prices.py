@@ -110,7 +110,7 @@ def test_the_prompt_that_did_best_on_select_is_priced_whatever_test_says() -> No
 def test_worse_answers_never_pay_training_back() -> None:
     systems = [system("few-shot", 700, 300), system("tuned", 500)]
     found = judged(systems, tokens(1.0, 1.0, hour=1.2), training_seconds=600.0)
-    assert "fine-tuning made it worse" in found.sentence
+    assert "few-shot (k = 4) does better" in found.sentence
     assert "Training cost 0.200 EUR (10 min of its steps)." in found.notes
     assert not [note for note in found.notes if "paid" in note]
     assert found.to_json()["verdict"]["costs"]["pays_after"] is None

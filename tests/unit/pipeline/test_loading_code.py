@@ -11,13 +11,22 @@ import torch
 
 from tunesmith.chat.labels import label_texts
 from tunesmith.chat.render import Renderer
+from tunesmith.core.rows import Message, Row
+from tunesmith.evaluate.ready import load_ready
+from tunesmith.evaluate.systems import Answerer
+from tunesmith.evaluate.written import Sure
+from tunesmith.infer.decoding import Decoding
 from tunesmith.models.config import BaseConfig, MethodConfig
 from tunesmith.models.heads import Headed
 from tunesmith.models.load import load_base
 from tunesmith.models.methods import adapt
-from tunesmith.models.package import Bundle, model_digest, save_model
+from tunesmith.models.package import Bundle, load_model, model_digest, save_model
 from tunesmith.pipeline.describing import loading_of
 from tunesmith.report.loading import plain_code, tunesmith_code
+from tunesmith.report.model_card import Origin, model_card
+from tunesmith.score.calibrated import Calibration, applied
+from tunesmith.score.calibrators.platt import Platt
+from tunesmith.score.chances import JUDGED
 
 LABELS = ("big_box", "lost", "wrong")
 TEXT = "Where is my parcel? It has a dent."
@@ -86,7 +95,7 @@ def test_both_ways_of_loading_answer_the_same(
     loading = loading_of(folder, renderer)
     code = plain_code(loading, None)
     assert code is not None and loading.head == head
-    ours, plain = printed(tunesmith_code(loading), folder, tiny_base), printed(code, folder, tiny_base)
+    ours, plain = printed(tunesmith_code(), folder, tiny_base), printed(code, folder, tiny_base)
     if head == "regression":
         assert float(plain) == pytest.approx(float(ours.split()[0]), abs=1e-3)
     elif head == "multilabel":
@@ -105,7 +114,7 @@ def test_tags_are_told_for_every_token(saved: Saved, tiny_base: Path) -> None:
     told = eval(printed(code, folder, tiny_base))
     assert "".join(text for text, _ in told).count(TEXT) == 1
     assert {tag for _, tag in told} <= {"O", *(f"{mark}-{label}" for label in LABELS for mark in "BI")}
-    assert printed(tunesmith_code(loading), folder, tiny_base)
+    assert printed(tunesmith_code(), folder, tiny_base)
 
 
 def test_a_base_without_a_template_is_asked_as_it_was_trained(saved: Saved, tiny_base: Path) -> None:
@@ -122,7 +131,7 @@ def test_a_base_without_a_template_is_asked_as_it_was_trained(saved: Saved, tiny
     loading = loading_of(folder, renderer)
     code = plain_code(loading, None)
     assert code is not None and "chat_template=template" in code
-    assert printed(code, folder, tiny_base) == printed(tunesmith_code(loading), folder, tiny_base).split()[0]
+    assert printed(code, folder, tiny_base) == printed(tunesmith_code(), folder, tiny_base).split()[0]
 
 
 def test_what_plain_libraries_can_not_make_again_has_no_code_for_them(saved: Saved) -> None:
@@ -138,3 +147,31 @@ def test_the_placeholder_of_peft_does_not_linger_and_a_card_is_no_part_of_the_mo
     assert model_digest(folder) == before
     (folder / "notes.md").write_text("Not a card.")
     assert model_digest(folder) != before
+
+
+@pytest.mark.parametrize("samples", [0, 3])
+def test_written_answers_have_the_corrected_confidence_of_the_round(saved: Saved, tiny_base: Path, samples: int) -> None:
+    sure = Sure(samples=samples, seed=7)
+    calibration = Calibration(labels=JUDGED, judged=True, calibrator=Platt(slope=0.5, offset=-1.0), risk=None, threshold=None, rows=50)
+    folder, renderer = saved("generate", "full", calibration=calibration.to_json(), sureness=sure.to_json())
+    model = load_model(folder)[0]
+    bare = Answerer(model, renderer, torch.device("cpu"), None, max_new_tokens=6, sure=sure)
+    (before,) = bare.answer([Row(id="1", prompt=(Message("user", TEXT),))])
+    (after,) = applied([before], calibration)
+    assert after.confidence is not None and after.confidence != before.confidence
+    assert printed(tunesmith_code(), folder, tiny_base) == f"{after.answer} {after.confidence}"
+
+
+def test_answers_keep_to_what_they_were_evaluated_with(saved: Saved, tiny_base: Path) -> None:
+    folder, renderer = saved("generate", "full", decoding=Decoding(kind="choices", keeps_to=["yes", "no"]).to_json())
+    loading = loading_of(folder, renderer)
+    assert loading.decoded and "evaluated with the `decoding`" in model_card({"schema": 1, "round": {"id": "r-0"}}, Origin(), loading)
+    assert printed(tunesmith_code(), folder, tiny_base) in ("yes None", "no None")
+
+
+def test_the_renderer_of_a_saved_model_is_the_one_it_was_made_with(saved: Saved) -> None:
+    folder, renderer = saved("classify", "lora", new_tokens=("<dent>",))
+    again = load_ready(folder).renderer
+    row = Row(id="1", prompt=(Message("user", f"A <dent> {TEXT}"),), answer="big_box")
+    assert again.prompt(row.prompt).ids == renderer.prompt(row.prompt).ids
+    assert [again.answer(label) for label in LABELS] == [renderer.answer(label) for label in LABELS]

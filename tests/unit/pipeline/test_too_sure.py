@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tunesmith.core.progress import silent
 from tunesmith.core.rows import Message, Row
@@ -30,11 +31,14 @@ def _softmax(scores: np.ndarray) -> np.ndarray:
 class Sure(Answerer):
     """Knows each row's true chances, and tells the softmax of `times` their logarithms."""
 
-    times: float
+    def __init__(self, times: float) -> None:
+        nothing: Any = None
+        super().__init__(nothing, nothing, torch.device("cpu"), tuple(f"label {place}" for place in range(LABELS)))
+        object.__setattr__(self, "times", times)
 
     def answer(self, rows: Sequence[Row], *_: Any, **__: Any) -> list[Prediction]:
         names = [f"label {place}" for place in range(LABELS)]
-        told = _softmax(self.times * np.log(np.array([row.fields["chances"] for row in rows])))
+        told = _softmax(vars(self)["times"] * np.log(np.array([row.fields["chances"] for row in rows])))
         return [
             Prediction(
                 row_id=row.id,
@@ -45,14 +49,6 @@ class Sure(Answerer):
             )
             for row, one in zip(rows, told, strict=True)
         ]
-
-
-def _sure(times: float) -> Sure:
-    """One without a model: it asks none."""
-    names = tuple(f"label {place}" for place in range(LABELS))
-    made = Sure(model=None, renderer=None, device=None, labels=names)  # type: ignore[arg-type]
-    object.__setattr__(made, "times", times)
-    return made
 
 
 def _rows(name: str, seed: int) -> list[Row]:
@@ -69,7 +65,7 @@ def _rows(name: str, seed: int) -> list[Row]:
 @pytest.mark.parametrize(("times", "temperature"), [(PLANTED, PLANTED), (1.0, 1.0)])
 def test_its_temperature_is_found_and_the_gate_holds_once_it_is_set_right(times: float, temperature: float, tmp_path: Path) -> None:
     recipe = Recipe.model_validate({"data": {"path": "rows.jsonl"}, "gates": {"calibration_error": BOUND}})
-    model, test = _sure(times), _rows("test", 1)
+    model, test = Sure(times), _rows("test", 1)
     found = calibration_of(model, _rows("calibrate", 0), "accuracy", recipe, tmp_path / "calibrate.jsonl", None, silent)
     assert found is not None
     assert getattr(found.calibrator, "temperature", 1.0) == pytest.approx(temperature, rel=0.05)
@@ -92,7 +88,7 @@ def test_its_temperature_is_found_and_the_gate_holds_once_it_is_set_right(times:
 def test_left_as_it_is_the_gate_refuses_it(tmp_path: Path) -> None:
     asked = {"data": {"path": "rows.jsonl"}, "evaluate": {"calibrate": {"methods": ["identity"]}}}
     recipe = Recipe.model_validate(asked)
-    model, test = _sure(PLANTED), _rows("test", 1)
+    model, test = Sure(PLANTED), _rows("test", 1)
     found = calibration_of(model, _rows("calibrate", 0), "accuracy", recipe, tmp_path / "calibrate.jsonl", None, silent)
     corrected(tmp_path / "tuned.jsonl", lambda: model.answer(test), found)
     told = found_on_test(found, tmp_path / "tuned.jsonl", "accuracy", None, BOUND)

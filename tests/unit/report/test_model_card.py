@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
+from tunesmith.report.limits import TITLES, title
 from tunesmith.report.loading import Loading
 from tunesmith.report.model_card import Origin, model_card
 
@@ -49,7 +50,11 @@ def test_the_hub_reads_what_was_measured(fakes: ModuleType) -> None:
         "refund 20.0% of 14 rows",
         "No forgetting was found",
         "Confidences are corrected by a temperature of 1.62",
-        "Not measured: memorisation.",
+        "- Looked at, and not told here, as it shows rows: reasons for single answers.",
+        "- Not measured: unwanted answers, bias, memorisation, other seeds, overfitting, what a judge prefers, code that passes its tests, more rows.",
+        "It does not keep to 1 of the bounds its maker set: calibration error.",
+        "| gain | +1.0 points | +21.8 points | yes |",
+        "| calibration error | 0.050 | 0.061 | **no** |",
         "Licence: that of the base, `apache-2.0`",
         "dataset `b2b2b2b2b2b2b2b2`",
     ):
@@ -70,11 +75,27 @@ def test_nothing_of_rows_or_of_the_machine_is_given_away(fakes: ModuleType) -> N
     report["slices"]["slices"][1] |= {"name": f"customer = {secret}", "worse": True}
     report["slices"]["sentence"] = f"1 of 3 slices is worse than the rest: customer = {secret}."
     report["per_group"] = {"sentence": f"Answers are worse for customer = {secret}."}
-    report["verdict"]["notes"] += [report["slices"]["sentence"], report["per_group"]["sentence"]]
+    report["judge"] = {
+        "judge": "http://host:8000/v1 /home/x/judge.gguf",
+        "sentence": "http://host:8000/v1 /home/x/judge.gguf preferred theirs.",
+    }
+    judged = f"A judge prefers the base, zero-shot: {report['judge']['sentence']}"
+    report["verdict"]["notes"] += [report["slices"]["sentence"], report["per_group"]["sentence"], judged]
+    report["published"]["looks"].append({"look": "judge", "measured": True, "alarm": True, "text": None})
     text = model_card(report, KNOWN, WHOLE)
-    assert "rows of one customer (" in text
     assert "Few-shot prompting costs" in text
-    for held in (secret, "Anna", "/home", "someone", "teapot", report["errors"][0]["row_id"], "AMD EPYC", "customer_id"):
+    for held in (
+        secret,
+        "Anna",
+        "/home",
+        "http://host",
+        "judge.gguf",
+        "someone",
+        "teapot",
+        report["errors"][0]["row_id"],
+        "AMD EPYC",
+        "customer_id",
+    ):
         assert held not in text, held
 
 
@@ -92,6 +113,9 @@ def test_hostile_names_stay_text(fakes: ModuleType) -> None:
     nasty = "]<script>alert(1)</script>| x\n---\nlicense: stolen"
     report["data"]["path"] = nasty
     report["per_label"]["labels"][0]["label"] = nasty
+    report["published"]["looks"] += [{"look": name, "measured": True, "alarm": True, "text": nasty} for name in (nasty, "bias")]
+    report["published"]["notes"].append(nasty)
+    report["verdict"]["gates"].append({"name": nasty, "bound": 1, "value": 2, "holds": False})
     report["systems"][1]["name"] = nasty
     report["verdict"]["sentence"] = nasty
     card = read(model_card(report, Origin(base_name=nasty, license="mit\nevil: yes"), WHOLE))
@@ -106,7 +130,9 @@ def test_hostile_names_stay_text(fakes: ModuleType) -> None:
 def test_a_report_with_nothing_but_an_id_still_makes_a_card() -> None:
     card = read(model_card({"schema": 1, "round": {"id": "r-0"}}, Origin(), WHOLE))
     assert card.data.eval_results is None and "# tunesmith-r-0" in card.text
-    assert "Not measured: worse parts, forgetting, confidence, memorisation." in card.text
+    for name in TITLES:
+        assert title(name).lower() in card.text.split("Not measured: ")[1].splitlines()[0]
+    assert "## Bounds\n\nIts maker set none." in card.text
 
 
 def test_every_fake_round_makes_a_card_that_loads_from_a_file(fakes: ModuleType, tmp_path: Path) -> None:

@@ -345,6 +345,8 @@ def test_label_by_label_the_worst_first_and_thirty_at_most(fakes: ModuleType) ->
     assert "label 30" not in page.text and "10 more are in report.json" in page.text
     assert "One label was given to no test row" in page.text
     assert "labels" not in Page(card(fakes.gain() | {"per_label": {"labels": [lines[0]]}})).ids()
+    alone = [{key: part for key, part in line.items() if key != "beside"} for line in lines]
+    assert "label 29 14" in Page(card(fakes.gain() | {"per_label": {"labels": alone}})).text
 
 
 def test_one_round_or_none(fakes: ModuleType) -> None:

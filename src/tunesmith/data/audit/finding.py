@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tunesmith.data.audit.support import holm
+from tunesmith.score.several import holm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.seeds import derive_seed
-from tunesmith.data.audit.support import exact_p, holm, share_of
+from tunesmith.data.audit.support import exact_p, share_of
+from tunesmith.score.several import holm
 
 if TYPE_CHECKING:
     import numpy as np

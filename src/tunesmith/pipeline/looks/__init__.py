@@ -24,7 +24,7 @@ from tunesmith.pipeline.looks.safety import look_at_safety
 from tunesmith.pipeline.looks.seeds import look_at_seeds
 from tunesmith.pipeline.looks.slices import look_at_slices
 
-__all__ = ["LOOKS", "Found", "Looking", "Tuned", "look_at_all", "pieces", "with_findings"]
+__all__ = ["LOOKS", "Found", "Looking", "Tuned", "look_at_all", "pieces", "published", "with_findings"]
 
 LOOKS: dict[str, Look] = {
     "forgetting": look_at_forgetting,
@@ -50,6 +50,17 @@ def look_at_all(given: Looking) -> dict[str, Found | None]:
 def pieces(findings: Mapping[str, Found | None]) -> dict[str, Any]:
     """What report.json says of each, null where nobody looked."""
     return {name: None if found is None else found.piece for name, found in findings.items()}
+
+
+def published(judgement: Judgement, findings: Mapping[str, Found | None]) -> dict[str, Any]:
+    """The report's `published`: what the model card may say of the verdict, as it was before any finding, and of each look."""
+    looks = [
+        {"look": name, "measured": False, "alarm": False, "text": None}
+        if found is None
+        else {"look": name, "measured": True, "alarm": found.alarm is not None, "text": found.public}
+        for name, found in findings.items()
+    ]
+    return {"notes": list(judgement.notes), "looks": looks}
 
 
 def with_findings(judgement: Judgement, findings: Mapping[str, Found | None], bounds: GatesConfig) -> Judgement:

@@ -26,6 +26,7 @@ from tunesmith.evaluate.harm_config import BiasConfig
 from tunesmith.evaluate.likelihood import Likelihood
 from tunesmith.models.heads import Headed
 from tunesmith.pipeline.looks.look import Found, Looking
+from tunesmith.score.resampling import units
 
 READING_VERSION = 1
 MOST_FIGURES = 40
@@ -44,7 +45,12 @@ def look_at_bias(given: Looking) -> Found | None:
     found = _found(given, config)
     bound = given.recipe.gates.bias
     gate = None if bound is None else bias_gate(found, bound)
-    return Found(piece=found.to_json(), gates=() if gate is None else (gate,), alarm=found.sentences[0] if found.alarm else None)
+    return Found(
+        piece=found.to_json(),
+        gates=() if gate is None else (gate,),
+        alarm=found.sentences[0] if found.alarm else None,
+        public=" ".join(found.sentences) or None,
+    )
 
 
 def _found(given: Looking, config: BiasConfig) -> Bias:
@@ -77,12 +83,12 @@ def _gaps(given: Looking, config: BiasConfig) -> tuple[list[Gap], list[str]]:
     if base is None:
         return [], ["The base was not scored on test, so no gap between groups can be held against its own."]
     by_id = {name: {one.row_id: one for one in answers} for name, answers in (("base", base), ("tuned", given.answers))}
-    rows, units = given.sides.test, given.groups("test")
+    rows = given.sides.test
     answered = Answered(
         rows=rows,
         base=[by_id["base"][row.id] for row in rows],
         tuned=[by_id["tuned"][row.id] for row in rows],
-        units=None if units is None else [f"group {units[row.id]}" if row.id in units else f"row {row.id}" for row in rows],
+        units=units([row.id for row in rows], given.groups("test")),
     )
     positive = positive_label(given.sides.labels or (), config.positive)
     gaps, notes = group_gaps(answered, config.groups, positive, resamples=_resamples(given, config), seed=given.recipe.seed)

@@ -47,7 +47,8 @@ def look_at_code(given: Looking) -> Found | None:
         if count
     ]
     piece = _piece(config, made, gains, own, len(rows))
-    return Found(piece=piece | {"hollow": empty, "notes": [*easy, *piece["notes"]]}, alarm=easy[0] if easy else None)
+    public = " ".join([piece["sentence"], *easy])  # of the command, which may name paths, nothing
+    return Found(piece=piece | {"hollow": empty, "notes": [*easy, *piece["notes"]]}, alarm=easy[0] if easy else None, public=public)
 
 
 def _runs(given: Looking, rows: Sequence[Row], key: str, model: Callable[[], Answers]) -> Runs:

@@ -59,8 +59,8 @@ def look_at_reasons(given: Looking) -> Found | None:
         return None
     refused = NOT_TOLD.get(Task(given.sides.task))
     if refused is not None:
-        return Found(piece={"sentences": [refused], "rows": [], "suspects": []})
-    return Found(piece=_Look(given).piece())
+        return Found(piece={"sentences": [refused], "rows": [], "suspects": []}, public=refused)
+    return Found(piece=_Look(given).piece())  # all of it is texts of rows: none of it is public
 
 
 def shown_of(answers: Sequence[Prediction], rows: Sequence[Row], most: int, *, seed: int) -> list[Shown]:

@@ -32,7 +32,12 @@ def look_at_forgetting(given: Looking) -> Found | None:
         return None
     bound = given.recipe.gates.forgetting
     gate = None if bound is None else forgetting_gate(found, bound)
-    return Found(piece=found.to_json(), gates=() if gate is None else (gate,), alarm=found.sentence if found.alarm else None)
+    return Found(
+        piece=found.to_json(),
+        gates=() if gate is None else (gate,),
+        alarm=found.sentence if found.alarm else None,
+        public=found.sentence,
+    )
 
 
 def _found(given: Looking) -> Forgetting | None:

@@ -5,7 +5,7 @@ Costs two requests a row. What was answered is kept in the workspace's cache, so
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from tunesmith.core.rows import Row
@@ -20,6 +20,7 @@ from tunesmith.pipeline.looks.look import Found, Looking
 from tunesmith.score.intervals import Interval
 from tunesmith.score.measures import measure
 from tunesmith.score.prediction import Prediction
+from tunesmith.score.resampling import units
 
 BASELINES = {"zero-shot": "the base, zero-shot", "few-shot": "the base, few-shot"}
 
@@ -41,17 +42,24 @@ def look_at_judge(given: Looking) -> Found | None:
             engine.memory.close()
     worse = judging.compared is not None and judging.compared.high < 0
     return Found(
-        piece=_piece(judging, key, engine, config), alarm=f"A judge prefers {BASELINES[key]}: {judging.sentence}" if worse else None
+        piece=_piece(judging, key, engine, config),
+        alarm=f"A judge prefers {BASELINES[key]}: {judging.sentence}" if worse else None,
+        public=public_of(judging, key),
     )
+
+
+def public_of(judging: Judging, baseline: str) -> str:
+    """What was found, without who judged: an engine's name holds its address, and often a path."""
+    unnamed = replace(judging, judge="Another model, as a judge,")
+    return f"Beside {BASELINES[baseline]}: {' '.join([unnamed.sentence, judging.length.sentence]).strip()}"
 
 
 def drawn(rows: Sequence[Row], most: int, groups: Mapping[str, str] | None, *, seed: int) -> list[Row]:
     """At most so many rows in their order, drawn at random; of rows that belong together one, so that each counts for itself."""
     order = list(range(len(rows)))
     random.Random(seed).shuffle(order)
-    names = groups or {}
-    alone = {f"group {names[rows[at].id]}" if rows[at].id in names else f"row {rows[at].id}": at for at in reversed(order)}
-    kept = set(alone.values())
+    names = units([rows[at].id for at in order], groups or {}) or []
+    kept = set(dict(zip(reversed(names), reversed(order), strict=True)).values())  # of each unit the first that was drawn
     return [rows[at] for at in sorted([at for at in order if at in kept][:most])]
 
 

@@ -9,7 +9,7 @@ from tunesmith.evaluate.shares import FEWEST, nested_parts
 from tunesmith.pipeline.looks.look import Found, Looking
 from tunesmith.score.measures import measure
 from tunesmith.score.prediction import Prediction
-from tunesmith.score.resampling import Resamples
+from tunesmith.score.resampling import Resamples, units
 
 
 def look_at_learning_curve(given: Looking) -> Found | None:
@@ -31,7 +31,7 @@ def look_at_learning_curve(given: Looking) -> Found | None:
         given.listen(Said(" ".join(["There is no learning curve.", *notes]), warning=True))
         return None
     found = learning_curve(measure(given.metric), answered | {len(train): given.answers}, _drawn(given), notes)
-    return Found(piece=found.to_json(), alarm=found.sentence)
+    return Found(piece=found.to_json(), alarm=found.sentence, public=found.sentence)
 
 
 def _left_out(count: int) -> list[str]:
@@ -50,5 +50,4 @@ def _answers(given: Looking, part: Sequence[Row]) -> list[Prediction] | None:
 def _drawn(given: Looking) -> Resamples:
     """Resamples of the test rows, groups together."""
     groups, ids = given.groups("test"), [one.row_id for one in given.answers]
-    names = None if groups is None else [f"group {groups[one]}" if one in groups else f"row {one}" for one in ids]
-    return Resamples(rows=len(ids), count=given.recipe.evaluate.resamples, seed=given.recipe.seed, groups=names)
+    return Resamples(rows=len(ids), count=given.recipe.evaluate.resamples, seed=given.recipe.seed, groups=units(ids, groups))

@@ -96,6 +96,9 @@ class Found:
     """Of the bounds that the recipe sets."""
     alarm: str | None = None
     """What people must be told beside the verdict, in a sentence."""
+    public: str | None = None
+    """What strangers may read of it, in the model card: no text of a row, no value of a column but a label, no path, no address, no name of
+    an engine. None: that it was looked at, and nothing else."""
 
 
 Look = Callable[[Looking], Found | None]

@@ -48,7 +48,8 @@ def look_at_memorisation(given: Looking) -> Found | None:
         canaries=canaries,
         notes=tuple(notes),
     )
-    return Found(piece=found.to_json(), alarm=" ".join(found.alarms) if found.alarm else None)
+    alarm = " ".join(found.alarms) if found.alarm else None
+    return Found(piece=found.to_json(), alarm=alarm, public=" ".join(found.sentences) or None)  # values are counted, never named
 
 
 @dataclass(frozen=True, slots=True)

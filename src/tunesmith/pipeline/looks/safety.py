@@ -20,6 +20,7 @@ from tunesmith.data.config import Task
 from tunesmith.data.lexicon import read_lexicon
 from tunesmith.embedded import lexicon_path
 from tunesmith.evaluate.classifier import Classifier
+from tunesmith.evaluate.harm_config import BUILTIN
 from tunesmith.evaluate.safety import (
     Fault,
     Judged,
@@ -32,7 +33,7 @@ from tunesmith.evaluate.safety import (
     unmeasured,
     unwanted_gate,
 )
-from tunesmith.evaluate.safety_config import BUILTIN, ROUND, SafetyConfig
+from tunesmith.evaluate.safety_config import ROUND, SafetyConfig
 from tunesmith.evaluate.safety_prompts import Asked, AskedSet, read_asked
 from tunesmith.evaluate.writing import kept_writing, key_of, prompt_ids, read_private, write_private, writing
 from tunesmith.models.heads import Headed
@@ -69,7 +70,12 @@ def look_at_safety(given: Looking) -> Found | None:
     found = _found(given, config)
     bound = given.recipe.gates.unwanted
     gate = None if bound is None else unwanted_gate(found, bound)
-    return Found(piece=found.to_json(), gates=() if gate is None else (gate,), alarm=found.sentence if found.alarm else None)
+    return Found(
+        piece=found.to_json(),
+        gates=() if gate is None else (gate,),
+        alarm=found.sentence if found.alarm else None,
+        public=found.sentence,
+    )
 
 
 def _found(given: Looking, config: SafetyConfig) -> Safety:

@@ -29,7 +29,7 @@ def look_at_seeds(given: Looking) -> Found | None:
         else:
             judged[name] = _judged(given, answers)
     found = OverSeeds(measure=measure(given.metric), judged=judged, diverged=tuple(diverged))
-    return Found(piece=found.to_json(), alarm=found.sentence)
+    return Found(piece=found.to_json(), alarm=found.sentence, public=found.sentence)
 
 
 def _judged(given: Looking, answers: list[Prediction]) -> Judgement:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact, hypergeom, ttest_ind
 
-from tunesmith.data.audit.support import binomial_p, difference, exact_p, holm, ratio, welch
+from tunesmith.data.audit.support import binomial_p, difference, exact_p, ratio, welch
 
 tables = st.tuples(st.integers(0, 40), st.integers(1, 40), st.integers(0, 60), st.integers(1, 60)).map(
     lambda drawn: (min(drawn[0], drawn[1]), drawn[1], min(drawn[2], drawn[3]), drawn[3])
@@ -62,21 +62,6 @@ def test_means_are_compared_as_scipy_does(one: list[float], other: list[float]) 
 
 def test_equal_numbers_are_no_difference() -> None:
     assert welch((5, 5 * 0.1, 5 * 0.01), (7, 7 * 0.1, 7 * 0.01))[3] == 1.0
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_goes_step_by_step(p_values: list[float]) -> None:
-    adjusted = holm(p_values, len(p_values))
-    rejected: set[int] = set()
-    for place, which in enumerate(sorted(range(len(p_values)), key=lambda at: p_values[at])):
-        if p_values[which] * (len(p_values) - place) > 0.05:
-            break
-        rejected.add(which)
-    assert {at for at, p in enumerate(adjusted) if p <= 0.05} == rejected
-
-
-def test_hypotheses_that_make_no_claim_count_too() -> None:
-    assert holm([0.001], 100) == [pytest.approx(0.1)]
 
 
 def test_a_stated_share_is_tested_exactly() -> None:
