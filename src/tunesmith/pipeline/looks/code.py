@@ -15,6 +15,7 @@ from tunesmith.evaluate.code_runs import Ended
 from tunesmith.evaluate.generation_config import CodeConfig
 from tunesmith.evaluate.passing import HOLLOW_ROWS, Passing, apart, ended, hollow, passing
 from tunesmith.evaluate.systems import Answerer, Answers
+from tunesmith.evaluate.trial import FEWEST
 from tunesmith.infer.sampling import Sampling
 from tunesmith.pipeline.evaluation import answerer
 from tunesmith.pipeline.looks.judge import drawn
@@ -116,5 +117,6 @@ def _sentence(made: Sequence[Passing], gains: dict[int, Interval], config: CodeC
     if one.k not in gains:
         return f"{said}."
     gain, theirs = gains[one.k], made[1].pass_at_k[0]
-    told = "more than" if gain.low > 0 else "less than" if gain.high < 0 else "not shown to differ from"
+    shown = problems >= FEWEST  # on fewer, a handful of problems decides
+    told = "more than" if shown and gain.low > 0 else "less than" if shown and gain.high < 0 else "not shown to differ from"
     return f"{said}: {told} the base's {100 * theirs.value:.1f}% ({100 * gain.low:+.1f} to {100 * gain.high:+.1f} points)."
