@@ -10,7 +10,7 @@ import pytest
 from tunesmith.core.files import read_json, read_jsonl
 
 PRICES = {"base": {"prompt": 1.0, "answer": 2.0}, "hour": 3.6, "currency": "CHF"}
-ASKED = {"few_shot": "auto", "few_shot_most": 2, "prices": PRICES}
+ASKED = {"few_shot": "auto", "few_shot_by": ["random", "similar"], "few_shot_most": 2, "prices": PRICES}
 
 
 @pytest.fixture(scope="module")

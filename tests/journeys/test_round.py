@@ -60,7 +60,7 @@ def run(command: Any) -> Callable[..., Any]:
 def test_the_report_is_complete_and_lies_in_the_rounds_folder(home: Path, report: dict[str, Any]) -> None:
     (folder,) = (home / "work" / "rounds").iterdir()
     assert read_json(folder / "report.json") == report
-    pieces = "schema round verdict systems few_shot data training confusion errors recipe environment hashes seeds warnings calibration"
+    pieces = "schema round verdict systems few_shot data training confusion errors recipe environment hashes seeds warnings calibration published"
     assert set(report) == {*pieces.split(), *LOOKS}
     card = (folder / "report.html").read_text()
     assert report["verdict"]["sentence"].split(":")[0] in card and report["round"]["id"] in card

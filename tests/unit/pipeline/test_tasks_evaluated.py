@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from markupsafe import escape
 
 from tunesmith.chat.render import Renderer
 from tunesmith.core.rows import Message, Row
@@ -125,7 +126,7 @@ def test_it_becomes_a_report_card(evaluated: Any) -> None:
         "data": {"task": sides.task, "sides": {"test": ROWS}},
     }
     page, text = card(report), verdict_text(report)
-    assert made.sentence.split(":")[0] in page and "Fine-tuned" in text
+    assert str(escape(made.sentence.split(":")[0])) in page and "Fine-tuned" in text
 
 
 def test_answered_once_it_is_read_back(evaluated: Any) -> None:
