@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-ROOM = 50
-"""Characters of metrics' names that fit beside one another; longer ones are set on two lines."""
 METRICS = 3
 """So many metrics fit beside the costs."""
 
@@ -72,11 +70,9 @@ def _table(report: Report) -> "Table":
     priced = judged.priced(report)
     metrics = [metric_of(key, [system.metrics.get(key) for system in report.systems]) for key in report.metrics[: METRICS - priced]]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("System", overflow="fold", min_width=14)  # figures without a name say nothing
-    wide = priced or sum(len(metric.head) for metric in metrics) > ROOM
+    table.add_column("System", overflow="fold", min_width=10)  # figures without a name say nothing
     for metric in metrics:
-        head = for_terminal(metric.head, 36 if wide else 24)
-        table.add_column(Text(_in_two(head) if wide else head), justify="right", no_wrap=True)
+        table.add_column(Text(_in_two(for_terminal(metric.head, 36))), justify="right", no_wrap=True)
     costs = [f"{for_terminal(judged.currency(report), 8)} per\n1,000"] if priced else []
     for head in ("Tuned better\nthan this by", "Prompt\ntokens", "ms per\nanswer", *costs):
         table.add_column(Text(head), justify="right", no_wrap=True)
