@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tunesmith.core.files import read_jsonl
+from tunesmith.embedded import general_path
 from tunesmith.score.calibrated import Calibration, applied
 from tunesmith.score.calibration import figures
 from tunesmith.score.chances import chances_of
@@ -135,6 +136,23 @@ def test_training_hard_on_something_else_is_called_forgetting_and_gated(
     report = said.json()["report"]
     assert report["forgetting"]["outcome"] == "forgot"
     assert any("has forgotten" in note for note in report["verdict"]["notes"])
+
+
+def test_replaying_general_text_keeps_the_same_training_from_forgetting(
+    tmp_path: Path, tiny_base: Path, command: Any, write_rows: Any, write_recipe: Any, colour_rows: Rows
+) -> None:
+    write_rows(tmp_path / "rows.jsonl", colour_rows)
+    documents = [{"text": one["text"]} for one in read_jsonl(general_path())]
+    write_rows(tmp_path / "general.jsonl", documents[::2])  # the others are what is measured: none that was trained on is
+    replay = {"path": str(tmp_path / "general.jsonl"), "share": 0.5}
+    train = {"max_steps": None, "epochs": 8, "learning_rate": 0.05, "evaluations_per_epoch": 1, "regularise": {"replay": replay}}
+    sections = {name: held for name, held in (LOOKING | {"train": train, "gates": {"forgetting": 0.05}}).items() if name != "data"}
+    recipe = write_recipe(tmp_path, LOOKING["data"], tiny_base, **sections)
+    said = command("run", recipe, "--workspace", tmp_path / "work", "--json")
+    assert said.code == 0, said.err
+    found = said.json()["report"]["forgetting"]
+    assert found["outcome"] == "kept" and found["rise"]["relative"]["high"] <= 0.05
+    assert 20 <= found["rise"]["documents"] < len(documents)
 
 
 @pytest.mark.parametrize(
