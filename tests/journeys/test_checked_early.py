@@ -16,6 +16,7 @@ CASES: list[tuple[dict[str, Any], type[TunesmithError], str]] = [
     ({"method": {"name": "layers", "top_layers": 99}}, RecipeError, "more than the 2 layers"),
     ({"method": {"head": "class"}, "objective": {"class_weights": {"nolabel": 3}}}, RecipeError, "names the label 'nolabel'"),
     ({"train": {"track": ["mlflow"]}}, MachineError, "needs a library that is not installed"),
+    ({"evaluate": {"forgetting": {"general": "nowhere.jsonl"}}}, RecipeError, "nowhere.jsonl"),
 ]
 
 
