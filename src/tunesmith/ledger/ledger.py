@@ -33,6 +33,7 @@ from tunesmith.ledger.records import (
 )
 from tunesmith.ledger.requests import Requests
 from tunesmith.ledger.schema import bring_to_head
+from tunesmith.ledger.steps import Steps
 from tunesmith.ledger.store import address, make_engine, shown, take_turn, transaction
 
 
@@ -50,6 +51,8 @@ class Ledger:
         """What was answered."""
         self.feedback = Opinions(self)
         """What people say of it."""
+        self.steps = Steps(self)
+        """Who is in service, and who was."""
 
     @classmethod
     def open(cls, url_or_path: str | Path) -> Self:

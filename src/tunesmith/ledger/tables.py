@@ -219,3 +219,19 @@ feedback = Table(
     CheckConstraint("state IN ('new', 'accepted', 'rejected', 'quarantined')", name="state"),
     CheckConstraint("asked IN ('chat', 'text', 'label')", name="asked"),
 )
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("line", Words, nullable=False, index=True),
+    Column("action", Words, nullable=False),
+    Column("model", Words),
+    Column("model_hash", Words),
+    Column("mode", Words),
+    Column("share", Float),
+    Column("who", Words, nullable=False),
+    Column("why", Words, nullable=False),
+    _created(),
+    CheckConstraint("action IN ('promote', 'rollback', 'challenge', 'keep')", name="action"),
+)
