@@ -126,7 +126,7 @@ def single_keys(terminal: TextIO) -> Iterator[Iterator[str]]:
 
     def pressed() -> Iterator[str]:
         while True:
-            tty.setcbreak(terminal)
+            tty.setcbreak(terminal, termios.TCSADRAIN)  # its default throws away what was typed ahead, and waits for more
             try:
                 key = terminal.read(1)
             finally:
