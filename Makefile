@@ -1,4 +1,6 @@
 # make demo    one whole round on the embedded base and sample: under five minutes on two cores
+# make loop    serve, be asked and told by simulated users, review, train the next round, promote: one loop of each kind, told in
+#              plain lines. LOOP_ARGS: options of benchmarks/loop.py, as --task sample
 # make test    all tests that this machine can run; the others say why they are skipped
 # make check   lint, types, import floors
 # make bench   training side by side with TRL: about 40 minutes; results go to benchmarks/results. BENCH_ARGS: its options.
@@ -12,7 +14,7 @@ BIN = .venv/bin
 READY = .venv/.ready
 WORKERS ?= 2
 
-.PHONY: demo test check bench clean
+.PHONY: demo loop test check bench clean
 
 $(READY): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -24,6 +26,9 @@ $(READY): requirements.lock pyproject.toml
 
 demo: $(READY)
 	$(BIN)/tunesmith demo
+
+loop: $(READY)
+	$(BIN)/python benchmarks/loop.py --story $(LOOP_ARGS)
 
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)

@@ -77,11 +77,15 @@ def main(about: str, folder: str) -> None:
         except Exception as error:  # the next case is measured all the same, and the exit code tells
             failed.append({"case": name, "why": f"{type(error).__name__}: {error}"})
             log(f"  {name} was NOT MEASURED: {failed[-1]['why']}")
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
-    date, machine = datetime.now(UTC).strftime("%Y-%m-%d"), f"{platform.machine()}, {_cores()} cores"
-    told = {"commit": commit, "date": date, "machine": machine, "cases": results, "not_measured": failed}
+    told = measured_at() | {"cases": results, "not_measured": failed}
     print(json.dumps(told) if args.json else "\n".join(f"{one['case']}: {shown(one)}" for one in results))
     sys.exit(1 if failed else 0)
+
+
+def measured_at() -> dict[str, str]:
+    """Commit, date and machine."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    return {"commit": commit, "date": datetime.now(UTC).strftime("%Y-%m-%d"), "machine": f"{platform.machine()}, {_cores()} cores"}
 
 
 def _cores() -> int:

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tunesmith.core.errors import BusyError, DataError, DivergedError, GateError, MachineError, RecipeError, TunesmithError
+    from tunesmith.feedback.next_config import NextConfig
     from tunesmith.pipeline.api import Round, check, prepare, run, show, synthesise
+    from tunesmith.pipeline.next_round import NextOutcome, next_round
+    from tunesmith.pipeline.promotion import champions, promote, rollback
     from tunesmith.recipe.model import Recipe
     from tunesmith.recipe.yaml import load_recipe
 
@@ -25,14 +28,20 @@ __all__ = [
     "DivergedError",
     "GateError",
     "MachineError",
+    "NextConfig",
+    "NextOutcome",
     "Recipe",
     "RecipeError",
     "Round",
     "TunesmithError",
     "__version__",
+    "champions",
     "check",
     "load_recipe",
+    "next_round",
     "prepare",
+    "promote",
+    "rollback",
     "run",
     "show",
     "synthesise",
@@ -40,6 +49,8 @@ __all__ = [
 
 _ERRORS = "tunesmith.core.errors"
 _API = "tunesmith.pipeline.api"
+_PROMOTION = "tunesmith.pipeline.promotion"
+_NEXT = "tunesmith.pipeline.next_round"
 _HOMES = {
     "BusyError": _ERRORS,
     "DataError": _ERRORS,
@@ -50,6 +61,12 @@ _HOMES = {
     "TunesmithError": _ERRORS,
     "Recipe": "tunesmith.recipe.model",
     "load_recipe": "tunesmith.recipe.yaml",
+    "NextConfig": "tunesmith.feedback.next_config",
+    "NextOutcome": _NEXT,
+    "next_round": _NEXT,
+    "champions": _PROMOTION,
+    "promote": _PROMOTION,
+    "rollback": _PROMOTION,
     "Round": _API,
     "check": _API,
     "prepare": _API,

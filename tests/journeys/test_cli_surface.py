@@ -12,7 +12,30 @@ import pytest
 import tunesmith
 
 HEAVY = {"torch", "transformers", "peft", "numpy", "sqlalchemy", "polars", "pyarrow", "sklearn", "ftfy", "rich.progress", "asyncio"}
-COMMANDS = ("demo", "init", "synthesise", "prepare", "check", "run", "show", "compare", "list", "serve", "review", "schema")
+COMMANDS = (
+    "demo",
+    "init",
+    "synthesise",
+    "prepare",
+    "check",
+    "run",
+    "show",
+    "compare",
+    "list",
+    "serve",
+    "worker",
+    "monitor",
+    "audit",
+    "review",
+    "style",
+    "next",
+    "promote",
+    "rollback",
+    "champions",
+    "challenge",
+    "trial",
+    "schema",
+)
 GROUPS = ("keys", "feedback")
 """Commands that have commands of their own."""
 
@@ -146,14 +169,20 @@ def test_what_the_package_exports() -> None:
         "DivergedError",
         "GateError",
         "MachineError",
+        "NextConfig",
+        "NextOutcome",
         "Recipe",
         "RecipeError",
         "Round",
         "TunesmithError",
         "__version__",
+        "champions",
         "check",
         "load_recipe",
+        "next_round",
         "prepare",
+        "promote",
+        "rollback",
         "run",
         "show",
         "synthesise",

@@ -189,7 +189,7 @@ def test_the_log_holds_no_text_and_is_for_its_owner_alone(server: Server) -> Non
     text = path.read_text()
     assert secret not in text and "zorgle" not in text.lower() and "it is" not in text and "ts-" not in text
     assert path.stat().st_mode & 0o777 == 0o600
-    known = {"time", "id", "route", "status", "ms", "key", "model", "policy", "read", "written", "found", "blocked"}
+    known = {"time", "id", "route", "status", "ms", "key", "model", "policy", "read", "written", "first_ms", "found", "blocked"}
     assert all(set(line) <= known for line in server.log())
 
 

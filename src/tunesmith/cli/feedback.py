@@ -117,6 +117,7 @@ def review(
     with console(workspace, as_json, quiet, debug) as spoken:
         from contextlib import nullcontext
 
+        from tunesmith.core.login import login_name
         from tunesmith.feedback.deciding import KEYS, Sitting, letters, next_line, single_keys
         from tunesmith.pipeline.feedback import waiting
         from tunesmith.pipeline.workspace import Workspace as Place
@@ -125,7 +126,7 @@ def review(
             found = waiting(ledger)[:limit]
             if found and not quiet:
                 print(f"{len(found):,} to review. {KEYS}.", file=sys.stderr)
-            sitting = Sitting(ledger, reviewer or _login(), _show, lambda text: spoken.complain(text, "note"))
+            sitting = Sitting(ledger, reviewer or login_name() or "reviewer", _show, lambda text: spoken.complain(text, "note"))
             with single_keys(sys.stdin) if sys.stdin.isatty() else nullcontext(letters(sys.stdin)) as keys:
                 done = sitting.go(found, keys, next_line(sys.stdin))
             counts = ledger.feedback.counts()
@@ -155,12 +156,3 @@ def _short(text: str) -> str:
 
 def _state_of(counts: dict[str, int]) -> str:
     return ", ".join(f"{number:,} {state}" for state, number in counts.items())
-
-
-def _login() -> str:
-    from getpass import getuser
-
-    try:
-        return getuser()
-    except (OSError, KeyError, ImportError):
-        return "reviewer"

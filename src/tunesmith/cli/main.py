@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import tunesmith
-from tunesmith.cli import feedback, looking, preflight, running, serving, writing
+from tunesmith.cli import feedback, looking, monitoring, preflight, promoting, running, serving, style, trial, worker, writing
 from tunesmith.cli.options import EXIT_CODES
 
 app = typer.Typer(
@@ -47,7 +47,17 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "compare": looking.compare,
     "list": looking.list_rounds,
     "serve": serving.serve,
+    "worker": worker.worker,
+    "monitor": monitoring.monitor,
+    "audit": serving.audit,
     "review": feedback.review,
+    "style": style.style,
+    "next": promoting.next_round,
+    "promote": promoting.promote,
+    "rollback": promoting.rollback,
+    "champions": promoting.champions,
+    "challenge": trial.challenge,
+    "trial": trial.trial,
     "schema": writing.schema,
 }
 

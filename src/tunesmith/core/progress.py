@@ -1,6 +1,6 @@
 """What long work says while it runs. The pipeline speaks, whoever called it listens: a progress bar, plain lines, nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -25,6 +25,8 @@ class Advanced:
     """A few words on how it stands: `loss 1.83`."""
     seconds_left: float | None = None
     """Until its end, where the work knows better than its pace so far tells."""
+    figures: Mapping[str, float] | None = None
+    """What the note tells, for programs: `train_loss`, `valid_loss`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ class DataConfig(Section):
     """Validation rows supplied apart, used instead of a split."""
     test_path: str | None = None
     """Test rows supplied apart, used instead of a split. Train rows that stand in it are dropped from train."""
+    held_out: str | None = None
+    """Folder of a dataset prepared before: its rows for validation and test are taken exactly as they are, and all of `path` trains. Train rows that stand in them are dropped."""
     task: Task | None = None
     """classify, multilabel, generate, regress, tag, prefer or text; guessed from the rows and shown where absent."""
     instruction: str | None = None
@@ -81,7 +83,7 @@ class DataConfig(Section):
     balance: BalanceConfig = BalanceConfig()
     """Labels and groups in other proportions for training."""
 
-    @field_validator("path", "validation_path", "test_path")
+    @field_validator("path", "validation_path", "test_path", "held_out")
     @classmethod
     def _named(cls, path: str | None) -> str | None:
         """Refuse a path that names nothing: the folder of the recipe would be read."""
@@ -93,4 +95,8 @@ class DataConfig(Section):
     def _one_test(self) -> "DataConfig":
         if self.test_path is not None and self.split.gain is not None:
             raise ValueError("split.gain chooses how many rows go to test, and test_path supplies them: leave one of them out")
+        if self.held_out is not None and (self.validation_path or self.test_path or self.split.gain or self.test_rows):
+            raise ValueError(
+                "held_out supplies the rows for validation and test as they are: leave out validation_path, test_path, test_rows and split.gain"
+            )
         return self

@@ -1,10 +1,11 @@
 """The `evaluate` and `gates` sections of a recipe."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from tunesmith.data.settings.style import StyleGuide, complaint
 from tunesmith.evaluate.explain_config import ExplainConfig
 from tunesmith.evaluate.generation_config import CodeConfig, DecodingConfig, JudgeConfig
 from tunesmith.evaluate.harm_config import BiasConfig, ForgettingConfig, MemorisationConfig
@@ -64,6 +65,8 @@ class EvaluateConfig(Section):
     """Longest generated answer."""
     decoding: DecodingConfig = DecodingConfig()
     """How answers are written."""
+    style: dict[str, Any] | str | None = None
+    """A style guide that written answers are held against: its file (YAML or Markdown), or the guide itself. Measures then are `style`, `style_all` and `style_RULE`."""
     resamples: int = Field(default=2000, ge=200)
     """Bootstrap resamples behind each interval."""
     linear_floor: bool = True
@@ -104,6 +107,20 @@ class EvaluateConfig(Section):
         if len(set(self.against)) < len(self.against) or not all(map(str.strip, self.against)):
             raise ValueError("against names a model twice, or an empty name: name each model once")
         return self
+
+    @model_validator(mode="after")
+    def _guide_can_be_meant(self) -> Self:
+        if isinstance(self.style, dict):
+            try:
+                StyleGuide.model_validate(self.style)
+            except ValidationError as error:
+                raise ValueError(f"style: {complaint(error).removesuffix('.')}") from None
+        return self
+
+    @property
+    def guide(self) -> StyleGuide | None:
+        """The style guide; None where there is none, or only its path."""
+        return StyleGuide.model_validate(self.style) if isinstance(self.style, dict) else None
 
     def with_files(self, change: Callable[[str], str]) -> Self:
         """The section with the path of each file it names changed; models in `against` are not files."""

@@ -13,14 +13,11 @@ from tunesmith.core.rows import Row, Span
 from tunesmith.evaluate.running import answer_all, arithmetic
 from tunesmith.evaluate.systems import Messages, own_prompt
 from tunesmith.infer.choices import Scale
-from tunesmith.infer.head import multilabel_probabilities, tag_labels, values
+from tunesmith.infer.head import label_set, multilabel_probabilities, tag_labels, values
 from tunesmith.models.heads import Headed
 from tunesmith.score.meanings import write_labels, write_number, write_spans
 from tunesmith.score.prediction import Meaning, Prediction
 from tunesmith.score.spans import agreement, bio_classes, spans_of
-
-THRESHOLD = 0.5
-"""A label applies from this probability on."""
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -93,8 +90,7 @@ class HeadAnswerer:
         chances_NC = multilabel_probabilities(self.model, prompts, device=self.device)
         found: list[Found] = []
         for chance_C in chances_NC:
-            held = tuple(sorted(label for label, chance in zip(self.labels, chance_C, strict=True) if chance >= THRESHOLD))
-            sure = float(min((max(chance, 1 - chance) for chance in chance_C), default=1.0))
+            held, sure = label_set(self.labels, chance_C)
             found.append((held, write_labels(held), sure))
         return found
 

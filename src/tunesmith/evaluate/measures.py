@@ -27,6 +27,7 @@ _CHANCES = ("auroc", "auprc", "ece", "brier", "nll")
 _PARSED = ("numeric_match", "json_valid", "json_fields")
 _TEXTS = ("exact_match", "rougeL", "chrf", "bleu", "perplexity")
 _LONG_TEXTS = ("rougeL", "exact_match", "chrf", "bleu", "perplexity")
+_STYLES = tuple(name for name in NAMES if name == "style" or name.startswith("style_"))
 _PAIRS = ("preference_accuracy", "preference_accuracy_per_token")
 _JUDGED = ("wanted_auc",)
 _DEFAULTS = {
@@ -44,6 +45,7 @@ _COUNTED = {
     **dict.fromkeys(_DEFAULTS[Task.TAG], ("compares spans", Task.TAG)),
     **dict.fromkeys(_CHANCES, ("needs a probability of each label", Task.CLASSIFY)),
     **dict.fromkeys(_PARSED, ("reads what an answer's text holds", Task.GENERATE)),
+    **dict.fromkeys(_STYLES, ("looks at how an answer is written", Task.GENERATE)),
     **dict.fromkeys((*_PAIRS, *_JUDGED), ("compares likelihoods of judged answers", Task.PREFER)),
 }
 """Measures of one task alone: what they do, and the task."""

@@ -19,6 +19,7 @@ from tunesmith.evaluate.heads import HeadAnswerer
 from tunesmith.evaluate.systems import Answerer, own_prompt
 from tunesmith.evaluate.written import Sure
 from tunesmith.infer.decoding import Decoding
+from tunesmith.infer.sampling import Sampling
 from tunesmith.models.heads import Headed
 from tunesmith.models.package import Bundle, load_model, renderer_of
 from tunesmith.score.calibrated import Calibration, applied
@@ -64,6 +65,19 @@ class Ready:
         place = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         made = self._asked(place, precision).answer(rows, own_prompt, work=work, listen=listen)
         return applied(made, self.calibration) if self.calibration is not None and made else made
+
+    def drawn(
+        self, rows: Sequence[Row], *, samples: int, temperature: float, seed: int = 0, work: str = "draw", listen: Listener = silent
+    ) -> list[list[str]]:
+        """So many drawn answers to each row, in order: of a model that writes.
+
+        Raises:
+            DataError: a prompt that leaves no room for an answer.
+        """
+        place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        asked = self._asked(place, "fp32")
+        assert isinstance(asked, Answerer) and asked.labels is None
+        return asked.samples(rows, Sampling(temperature=temperature, samples=samples, seed=seed), work=work, listen=listen)
 
     def ask(self, text: str) -> Prediction:
         """The corrected answer to one text, under the instruction it was made with."""

@@ -22,6 +22,7 @@ from tunesmith.infer.head import label_probabilities
 from tunesmith.infer.sampling import Sampling
 from tunesmith.models.heads import Headed
 from tunesmith.score.prediction import Prediction
+from tunesmith.score.style import Style
 from tunesmith.train.batches import text_examples
 from tunesmith.tree.plan import Floats, answer_only
 
@@ -50,6 +51,11 @@ def _prediction(row: Row, answer: Answer, prompt_tokens: int, seconds: float) ->
         answer_tokens=answer.tokens,
         seconds=seconds,
     )
+
+
+def held_against(predictions: Sequence[Prediction], style: Style | None) -> list[Prediction]:
+    """The same answers, each with the rules of a style guide that it keeps."""
+    return [one if style is None else replace(one, kept=style.kept(one.answer)) for one in predictions]
 
 
 def own_prompt(row: Row) -> tuple[Message, ...]:
@@ -99,6 +105,8 @@ class Answerer:
     """How answers are generated; None: the likeliest token always, up to `max_new_tokens`."""
     sure: Sure | None = None
     """What the confidence of a generated answer is made from; None: it has none."""
+    style: Style | None = None
+    """What written answers are held against; None: nothing."""
 
     def answer(
         self, rows: Sequence[Row], messages: Messages = own_prompt, *, work: str = "score", listen: Listener = silent
@@ -115,7 +123,7 @@ class Answerer:
         predictions = [_prediction(row, one, len(prompt), each) for row, one, prompt in zip(rows, made, prompts, strict=True)]
         if self.meant is not None:
             return [self._understood(row, one) for row, one in zip(rows, predictions, strict=True)]
-        return self._with_likelihood(rows, prompts, predictions) if self.labels is None else predictions
+        return held_against(self._with_likelihood(rows, prompts, predictions), self.style) if self.labels is None else predictions
 
     def samples(self, rows: Sequence[Row], sampling: Sampling, *, work: str, listen: Listener = silent) -> list[list[str]]:
         """Drawn answers to each row, `sampling.samples` of them, in the order of `rows`; stops and constraints hold for these too."""

@@ -32,3 +32,5 @@ class ScreenConfig(Section):
     """Near-copies of one text from one key, each about another prompt, from so many on."""
     copy_characters: int = Field(default=20, ge=1)
     """Shorter texts may repeat: many right answers are short."""
+    judge: float = Field(default=0.2, ge=0, lt=1)
+    """Share of opinions that judge the next round and never train it, by user and by prompt. What was placed stays where it is."""

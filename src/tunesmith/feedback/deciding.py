@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from tunesmith.core.errors import RecipeError
 from tunesmith.feedback.queue import Waiting
 from tunesmith.feedback.redact import redacted
-from tunesmith.ledger.feedback import FeedbackRecord, Kind, Verdict, new_feedback_id
+from tunesmith.ledger.feedback import ChangedMeanwhile, FeedbackRecord, Kind, Verdict, new_feedback_id
 
 if TYPE_CHECKING:
     from tunesmith.ledger.ledger import Ledger
@@ -49,11 +49,20 @@ class Sitting:
             line: reads the text of an edit; None at the end of the input.
         """
         for place, one in enumerate(waiting):
-            self.show(one, place + 1, len(waiting))
-            if not self._decided(one.record, keys, line):
+            if not self._shown(one, (place + 1, len(waiting)), keys, line):
                 self.done.left = len(waiting) - place
                 break
         return self.done
+
+    def _shown(self, one: Waiting, place: tuple[int, int], keys: Iterator[str], line: Callable[[], str | None]) -> bool:
+        """Show an opinion, and again where it was changed before the reviewer decided; False where the reviewer goes."""
+        while True:
+            self.show(one, *place)
+            try:
+                return self._decided(one.record, keys, line)
+            except ChangedMeanwhile as changed:
+                self.complain(str(changed))
+                one = replace(one, record=self.ledger.feedback.find(one.record.id), why="changed meanwhile")
 
     def _decided(self, record: FeedbackRecord, keys: Iterator[str], line: Callable[[], str | None]) -> bool:
         """Take keys until one decides; False where the reviewer goes."""
@@ -77,7 +86,7 @@ class Sitting:
         return False
 
     def _plain(self, record: FeedbackRecord, *, accepted: bool) -> None:
-        self.ledger.feedback.review(Verdict(record.id, "accepted" if accepted else "rejected"), self.reviewer)
+        self.ledger.feedback.review(Verdict(record.id, "accepted" if accepted else "rejected"), self.reviewer, shown=record)
         self.done.accepted += accepted
         self.done.rejected += not accepted
 
@@ -98,7 +107,7 @@ class Sitting:
             reviewer=self.reviewer,
             reason=f"edited from {record.id}",
         )
-        self.ledger.feedback.review(Verdict(record.id, "rejected", f"edited as {own.id}"), self.reviewer, [own])
+        self.ledger.feedback.review(Verdict(record.id, "rejected", f"edited as {own.id}"), self.reviewer, [own], shown=record)
         self.done.edited += 1
         return True
 

@@ -5,14 +5,17 @@ out again. Pure but for `screen`. All opinions are held in memory; ten thousand 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tunesmith.data.fold import fold
 from tunesmith.feedback.config import ScreenConfig
 from tunesmith.feedback.copies import copies
 from tunesmith.feedback.flood import floods
+from tunesmith.feedback.sides import foreseen_sides, place_all
 from tunesmith.feedback.votes import Beliefs, Vote, believed, gathered, who
 from tunesmith.ledger.feedback import FeedbackRecord, State, Verdict
+from tunesmith.ledger.sides import SideRecord
 
 if TYPE_CHECKING:
     from tunesmith.ledger.ledger import Ledger
@@ -41,8 +44,26 @@ def suspicions(records: Sequence[FeedbackRecord], config: ScreenConfig) -> dict[
 
 
 def screen(ledger: "Ledger", config: ScreenConfig) -> int:
-    """Move what looks wrong to `quarantined` and what no longer does back to `new`; returns how many moved."""
+    """Move what looks wrong to `quarantined` and what no longer does back to `new`; returns how many moved.
+
+    What came since the last time and is not set aside is then given its side of the next round: nobody has reviewed it yet.
+    """
+    verdicts = _verdicts(ledger.feedback.list(), config)
+    moved = ledger.feedback.screen(verdicts) if verdicts else 0
+    place_all(ledger, config.judge)
+    return moved
+
+
+def foreseen(ledger: "Ledger", config: ScreenConfig) -> tuple[list[FeedbackRecord], dict[str, SideRecord]]:
+    """All opinions and their sides as `screen` would leave them; writes nothing."""
     records = ledger.feedback.list()
+    moved = {one.id: one for one in _verdicts(records, config)}
+    told = [replace(one, state=moved[one.id].state, reason=moved[one.id].reason) if one.id in moved else one for one in records]
+    return told, foreseen_sides(ledger, told, config.judge)
+
+
+def _verdicts(records: Sequence[FeedbackRecord], config: ScreenConfig) -> list[Verdict]:
+    """What moves."""
     found = suspicions(records, config)
     verdicts = []
     for record in records:
@@ -51,7 +72,7 @@ def screen(ledger: "Ledger", config: ScreenConfig) -> int:
         state: State = "quarantined" if record.id in found else "new"
         if (state, found.get(record.id)) != (record.state, record.reason):
             verdicts.append(Verdict(record.id, state, found.get(record.id)))
-    return ledger.feedback.screen(verdicts) if verdicts else 0
+    return verdicts
 
 
 def _unreliable(records: Sequence[FeedbackRecord], beliefs: Beliefs, config: ScreenConfig) -> dict[str, str]:

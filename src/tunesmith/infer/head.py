@@ -15,6 +15,8 @@ from tunesmith.models.heads import Headed
 from tunesmith.tree.plan import Floats, Pass, Sequence_, plan
 
 Prompts = Sequence[Sequence[int]]
+THRESHOLD = 0.5
+"""A label of several applies from this probability on."""
 
 
 def _silent(done: int) -> None:
@@ -33,6 +35,12 @@ def multilabel_probabilities(
 ) -> Floats:
     """Probability that each label applies to each prompt, of a `multilabel` head: [N, C], each for itself."""
     return _rows(model, prompts, device, token_budget, advanced, torch.sigmoid)
+
+
+def label_set(labels: Sequence[str], chance_C: Sequence[float]) -> tuple[tuple[str, ...], float]:
+    """Every label from the threshold on, in order of name, and how sure that is: as sure as of its least sure label."""
+    held = tuple(sorted(label for label, chance in zip(labels, chance_C, strict=True) if chance >= THRESHOLD))
+    return held, float(min((max(chance, 1 - chance) for chance in chance_C), default=1.0))
 
 
 def values(

@@ -1,7 +1,8 @@
 """Keys and values of tokens that were computed: with room to grow, and kept for prompts that begin alike.
 
-A layer's past grows in a buffer that is made longer by half when it is full, so a step writes one token a row instead of copying all
-of them. Prefixes are kept up to a bound of bytes, the least lately used go first.
+A layer's past is a window into a buffer. A step writes one token a row at its end, rows that have ended are written over by others, and
+places that nobody looks at any longer are left behind at its beginning; only when the buffer is full are those in the window copied, into
+one longer by half. Prefixes are kept up to a bound of bytes, the least lately used go first.
 
 Letters: R rows, H heads, T places, S tokens of a prefix, d width of a head.
 """
@@ -30,32 +31,81 @@ class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]  # transforme
     keys: Tensor
     values: Tensor
     _rooms: tuple[Tensor, Tensor] | None = None
+    _shown: tuple[Tensor, Tensor] | None = None
+    """Keys and values as they were last shown: whoever selects rows or moves places puts others there."""
+    _begin: int = 0
+    """Where in the buffers the window begins."""
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **settings: Any) -> tuple[Tensor, Tensor]:
         """Put the states of new tokens after the others; returns all of them."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
+            self.keys, self.values = key_states[:, :, :0], value_states[:, :, :0]
         used, added = self.get_seq_length(), key_states.shape[-2]
-        if self._rooms is None or not self._still_mine() or self._rooms[0].shape[-2] < used + added:
-            self._rooms = (self._room(self.keys, key_states, used), self._room(self.values, value_states, used))
-        for room, new in zip(self._rooms, (key_states, value_states), strict=True):
-            room[:, :, used : used + added] = new
-        self.keys, self.values = (room[:, :, : used + added] for room in self._rooms)
+        rooms = self._with_room(added=added)
+        end = self._begin + used
+        for room, new in zip(rooms, (key_states, value_states), strict=True):
+            room[: len(new), :, end : end + added] = new
+        self._show(len(key_states), used + added)
         return self.keys, self.values
 
-    def _still_mine(self) -> bool:
-        """Whether keys and values are those in the buffers: whoever selects rows or moves places puts others there."""
-        assert self._rooms is not None
-        both = zip((self.keys, self.values), self._rooms, strict=True)
-        return all(one.data_ptr() == room.data_ptr() and one.shape[0] == room.shape[0] for one, room in both)
+    def put(self, rows_N: Tensor, other: "GrowingLayer") -> None:
+        """Let the first of other rows, no longer than these, go on in place of some: their ends together with all ends."""
+        used, theirs = self.get_seq_length(), other.get_seq_length()
+        rooms = self._with_room()
+        end = self._begin + used
+        for room, new in zip(rooms, (other.keys, other.values), strict=True):
+            room[rows_N, :, : end - theirs] = 0  # who was there may have left what is no number, and zero times that is none
+            room[rows_N, :, end - theirs : end] = new[: len(rows_N)]
+        self._show(len(self.keys), used)
 
-    @staticmethod
-    def _room(old: Tensor, new: Tensor, used: int) -> Tensor:
-        rows, heads, added, width = new.shape
-        made = new.new_empty(rows, heads, used + added + max(SPARE, used // 2), width)
-        if used:
-            made[:, :, :used] = old
-        return made
+    def add(self, other: "GrowingLayer") -> None:
+        """Let other rows, no longer than these, go on after them, ends together."""
+        rows, more = len(self.keys), len(other.keys)
+        self._with_room(rows=more)
+        self._show(rows + more, self.get_seq_length())
+        self.put(torch.arange(rows, rows + more, device=self.keys.device), other)
+
+    def pad(self, places: int) -> None:
+        """More places before those of every row; what they hold means nothing."""
+        self._with_room(before=places)
+        self._begin -= places
+        self._show(len(self.keys), self.get_seq_length() + places)
+
+    def leave(self, places: int) -> None:
+        """Forget the first places of every row."""
+        self._with_room()
+        self._begin += places
+        self._show(len(self.keys), self.get_seq_length() - places)
+
+    def _show(self, rows: int, places: int) -> None:
+        assert self._rooms is not None
+        keys, values = (room[:rows, :, self._begin : self._begin + places] for room in self._rooms)
+        self.keys, self.values = self._shown = keys, values
+
+    def _with_room(self, *, rows: int = 0, added: int = 0, before: int = 0) -> tuple[Tensor, Tensor]:
+        """Buffers that hold keys and values, with room for more rows, for more places behind them and before them."""
+        used, all_rows = self.get_seq_length(), len(self.keys) + rows
+        mine = self._rooms is not None and self._shown is not None and self.keys is self._shown[0] and self.values is self._shown[1]
+        if not mine or self._rooms is None or before > self._begin:
+            fits = False
+        else:
+            fits = all_rows <= len(self._rooms[0]) and self._begin + used + added <= self._rooms[0].shape[-2]
+        if not fits or self._rooms is None:
+            room_rows = max(all_rows, 2 * len(self.keys)) if rows else all_rows
+            places = before + used + added + max(SPARE, used // 2)
+            self._rooms = _room(self.keys, room_rows, places, before), _room(self.values, room_rows, places, before)
+            self._begin = before
+        return self._rooms
+
+
+def _room(old_RHTd: Tensor, rows: int, places: int, before: int) -> Tensor:
+    """A buffer with some states in it, the first of them after so many places."""
+    held, heads, used, width = old_RHTd.shape
+    made = old_RHTd.new_empty(rows, heads, places, width)
+    made[:held, :, :before] = 0
+    made[:held, :, before : before + used] = old_RHTd
+    return made
 
 
 def growing_cache() -> DynamicCache:
@@ -86,6 +136,10 @@ class Prefix:
         return cache
 
 
+Key = tuple[int, tuple[int, ...]]
+"""An adapter's number, 0 where there are none, and ids."""
+
+
 class Prefixes:
     """Prefixes of prompts, kept for the next that begins alike. Used by one thread."""
 
@@ -93,30 +147,33 @@ class Prefixes:
         """Keep up to so many bytes; 0 keeps none."""
         self.most_bytes = most_bytes
         self.bytes = 0
-        self._kept: OrderedDict[tuple[int, ...], Prefix] = OrderedDict()
+        self._kept: OrderedDict[Key, Prefix] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def longest(self, ids: Sequence[int]) -> tuple[Prefix, int] | None:
-        """The kept prefix that shares most with some ids, and how many tokens it shares; None where too few to be worth it."""
-        shared = {key: shared_length(key, ids) for key in self._kept}
+    def longest(self, ids: Sequence[int], adapter: int = 0) -> tuple[Prefix, int] | None:
+        """The kept prefix that shares most with some ids, and how many tokens it shares; None where too few to be worth it.
+
+        What one of several adapters over a base computed is no other's.
+        """
+        shared = {key: shared_length(key[1], ids) for key in self._kept if key[0] == adapter}
         best = max(shared, key=lambda key: shared[key], default=None)
         if best is None or shared[best] < WORTH:
             return None
         self._kept.move_to_end(best)
         return self._kept[best], shared[best]
 
-    def keep(self, ids: Sequence[int], cache: Any) -> None:
+    def keep(self, ids: Sequence[int], cache: Any, adapter: int = 0) -> None:
         """Keep the past of one row that holds just these ids; what is a beginning of it is dropped for it."""
-        key = tuple(ids)
-        if key in self._kept or len(key) < WORTH:
+        key = (adapter, tuple(ids))
+        if key in self._kept or len(ids) < WORTH:
             return
         layers = tuple((layer.keys[:1].clone(), layer.values[:1].clone()) for layer in cache.layers)
-        prefix = Prefix(key, layers)
+        prefix = Prefix(key[1], layers)
         if prefix.bytes > self.most_bytes:
             return
-        for other in [one for one in self._kept if key[: len(one)] == one]:
+        for other in [one for one in self._kept if one[0] == adapter and key[1][: len(one[1])] == one[1]]:
             self._drop(other)
         self._kept[key] = prefix
         self.bytes += prefix.bytes
@@ -128,20 +185,5 @@ class Prefixes:
         self._kept.clear()
         self.bytes = 0
 
-    def _drop(self, key: tuple[int, ...]) -> None:
+    def _drop(self, key: Key) -> None:
         self.bytes -= self._kept.pop(key).bytes
-
-
-def joined(first: Any, second: Any, shift: int) -> DynamicCache:
-    """The pasts of two sets of rows as one, ends together: the second's places begin `shift` later than the first's, or earlier if below 0."""
-    made = growing_cache()
-    for index, (one, other) in enumerate(zip(first.layers, second.layers, strict=True)):
-        keys, values = (_stacked(one, other, name, shift) for name in ("keys", "values"))
-        made.update(keys, values, index)
-    return made
-
-
-def _stacked(one: Any, other: Any, name: str, shift: int) -> Tensor:
-    pad = torch.nn.functional.pad
-    above, below = getattr(one, name), getattr(other, name)
-    return torch.cat([pad(above, (0, 0, max(0, -shift), 0)), pad(below, (0, 0, max(0, shift), 0))])

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, and_, case, func, insert, or_, select, update
 
 from tunesmith.core.errors import RecipeError, did_you_mean
 from tunesmith.core.rows import Message
@@ -24,6 +24,8 @@ Kind = Literal["thumbs", "correction", "preference", "label", "comment"]
 State = Literal["new", "accepted", "rejected", "quarantined"]
 """`new`: nobody looked; `accepted`, `rejected`: a reviewer did; `quarantined`: it looks wrong, and waits for a reviewer."""
 _SAME = ("tenant", "key_id", "completion_id", "choice", "kind")
+_SHOWN = ("value", "other", "prompt", "answer")
+"""What a reviewer decides on."""
 _WHAT = {"kind": Kind, "state": State, "asked": Asked}
 
 
@@ -79,6 +81,10 @@ class FeedbackRecord:
             raise RecipeError("Thumbs go up or down: send one of the two.")
 
 
+class ChangedMeanwhile(RecipeError):
+    """An opinion is no longer what was decided on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What becomes of an opinion."""
@@ -131,7 +137,9 @@ class Opinions:
         if states:
             where.append(c.state.in_(states))
         if after:
-            where.append(c.number > select(c.number).where(c.id == after).scalar_subquery())
+            where.append(
+                c.number > select(c.number).where(c.id == after, *where).scalar_subquery()
+            )  # another's id is no place to go on from
         with self._store.reading() as connection:
             return [_record(row) for row in connection.execute(select(feedback).where(*where).order_by(c.number).limit(limit)).mappings()]
 
@@ -150,6 +158,23 @@ class Opinions:
         held: dict[str, int] = {name: int(number) for name, number in found}
         return {state: held.get(state, 0) for state in get_args(State)}
 
+    def by_kind(self) -> dict[tuple[str, str], int]:
+        """(kind, state) -> how many there are."""
+        c = feedback.c
+        with self._store.reading() as connection:
+            found = connection.execute(select(c.kind, c.state, func.count()).group_by(c.kind, c.state)).all()
+        return {(kind, state): int(number) for kind, state, number in found}
+
+    def good(self, models: Sequence[str], *, since: str, before: str = "9999") -> dict[str, tuple[int, int]]:
+        """Key -> its good opinions of some models (thumbs up, a label that agrees) and all its thumbs and labels, set-aside ones left out."""
+        c = feedback.c
+        good = or_(and_(c.kind == "thumbs", c.value == "up"), and_(c.kind == "label", c.value == c.answer))
+        where = (c.model.in_(list(models)), c.kind.in_(("thumbs", "label")), c.state.in_(("new", "accepted")))
+        chosen = select(c.key_id, func.sum(case((good, 1), else_=0)), func.count()).where(*where, c.created >= since, c.created < before)
+        with self._store.reading() as connection:
+            found = connection.execute(chosen.group_by(c.key_id)).all()
+        return {key: (int(ups), int(all_)) for key, ups, all_ in found}
+
     def screen(self, verdicts: Iterable[Verdict]) -> int:
         """Move opinions nobody has reviewed between `new` and `quarantined`; returns how many moved. Reviewed ones stay."""
         c, moved = feedback.c, 0
@@ -160,18 +185,37 @@ class Opinions:
                 moved += int(done.rowcount)
         return moved
 
-    def review(self, verdict: Verdict, reviewer: str, more: Sequence[FeedbackRecord] = ()) -> None:
-        """Keep what a reviewer decided, with what they put beside it, in one transaction. RecipeError where there is no such opinion."""
+    def review(self, verdict: Verdict, reviewer: str, more: Sequence[FeedbackRecord] = (), *, shown: FeedbackRecord | None = None) -> None:
+        """Keep what a reviewer decided, with what they put beside it, in one transaction.
+
+        Args:
+            verdict: what becomes of the opinion.
+            reviewer: who decided.
+            more: opinions put beside it.
+            shown: the opinion as the reviewer saw it; nothing is kept where it says something else by now. None: whatever it says.
+
+        Raises:
+            ChangedMeanwhile: it is no longer what was shown.
+            RecipeError: there is no such opinion, or the reviewer has no name.
+        """
         if not reviewer.strip():
             raise RecipeError("The reviewer's name is empty: give one with --reviewer, so that it is known who decided.")
         with self._store.writing() as connection:
             take_turn(connection, feedback.name)
             values = {"state": verdict.state, "reason": verdict.reason, "reviewer": reviewer, "changed": now()}
-            done = connection.execute(update(feedback).where(feedback.c.id == verdict.id).values(values))
-            if not done.rowcount:
+            here = feedback.c.id == verdict.id
+            found = connection.execute(select(feedback).where(here)).mappings().first()
+            if found is None:
                 raise RecipeError(f"There is no opinion '{verdict.id}': `tunesmith feedback list` shows those there are.")
+            if shown is not None and _said(_record(found)) != _said(shown):  # whoever gives opinions waits for this turn too
+                raise ChangedMeanwhile("The opinion was changed while you looked at it: decide again on what it says now.")
+            connection.execute(update(feedback).where(here).values(values))
             for record in more:
                 self._given(connection, record)
+
+
+def _said(record: FeedbackRecord) -> list[Any]:
+    return [getattr(record, name) for name in _SHOWN]
 
 
 def _values(record: FeedbackRecord) -> dict[str, Any]:

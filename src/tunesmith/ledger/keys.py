@@ -1,14 +1,15 @@
 """API keys: who may do what. A key's secret is shown once and never kept; the ledger holds its SHA-256.
 
 A secret is `ts-ID-` and 256 random bits, so a fast hash is enough: there is nothing to guess. Looking one up goes by its ID, and what
-follows is compared in constant time, against something always, so that an unknown ID takes no shorter.
+follows is compared in constant time, against something always, so that an unknown ID takes no shorter. A rotated key stays itself (its ID,
+tenant, limits, opinions) under a new secret; its former one may go on for a while.
 """
 
 import hmac
 import secrets
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Literal, Protocol, get_args
@@ -20,9 +21,12 @@ from tunesmith.ledger.records import check_time, now
 from tunesmith.ledger.tables import keys
 
 Scope = Literal["chat", "feedback", "train", "admin"]
-"""`chat`: models answer; `feedback`: say what answers are worth; `train`: files and fine-tuning jobs; `admin`: all of these, of all tenants,
-and what concerns the server."""
+"""`chat`: models answer; `feedback`: say what answers are worth; `train`: files and fine-tuning jobs; `admin`: all of these, of its own
+tenant alone, and what concerns the server."""
 _NOBODY = sha256(b"no key has this hash").hexdigest()
+MOST_OVERLAP = 366 * 86_400
+"""Seconds that a former secret may go on."""
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class Writer(Protocol):
@@ -56,9 +60,13 @@ class KeyRecord:
     created: str = field(default_factory=now)
     expires: str | None = None
     revoked: str | None = None
+    former_hash: str | None = None
+    """Of the secret before the last rotation."""
+    former_until: str | None = None
+    """So long it is taken beside the new one."""
 
     def __post_init__(self) -> None:
-        for name in ("created", "expires", "revoked"):
+        for name in ("created", "expires", "revoked", "former_until"):
             check_time(name, getattr(self, name))
         for scope in self.scopes:
             if scope not in get_args(Scope):
@@ -96,7 +104,14 @@ class Keys:
         self._store = store
 
     def create(
-        self, name: str, scopes: Sequence[str], *, tenant: str = "default", expires: str | None = None, **limits: int | str | None
+        self,
+        name: str,
+        scopes: Sequence[str],
+        *,
+        tenant: str = "default",
+        expires: str | None = None,
+        who: str = "user:unknown",
+        **limits: int | str | None,
     ) -> tuple[KeyRecord, str]:
         """Make a key; returns it with its secret, which can't be had again.
 
@@ -105,6 +120,7 @@ class Keys:
             scopes: what it may do.
             tenant: whose things it sees.
             expires: when it ends; None: never.
+            who: makes it, for the audit log.
             limits: `requests_per_minute`, `tokens_per_minute`, `policy`.
 
         Raises:
@@ -114,13 +130,14 @@ class Keys:
             if not text.strip():
                 raise RecipeError(f"A key's {what} is empty: give one, so that people know whose it is.")
         identity = secrets.token_hex(4)
-        secret = f"ts-{identity}-{secrets.token_urlsafe(32)}"
+        secret = _new_secret(identity)
         record = KeyRecord(
             id=identity, name=name, hash=_hash(secret), tenant=tenant, scopes=tuple(dict.fromkeys(scopes)), expires=expires,
             **limits,  # type: ignore[arg-type]
         )  # fmt: skip
         with self._store.writing() as connection:
             connection.execute(insert(keys).values(_values(record)))
+            self._note(connection, "key.create", who, record)
         return record, secret
 
     def list(self) -> list[KeyRecord]:
@@ -133,15 +150,56 @@ class Keys:
         with self._store.reading() as connection:
             return connection.execute(select(keys.c.number).limit(1)).first() is not None
 
-    def revoke(self, identity: str) -> KeyRecord:
+    def revoke(self, identity: str, *, who: str = "user:unknown") -> KeyRecord:
         """End a key now; one that was revoked before stays so. RecipeError where there is none."""
         with self._store.writing() as connection:
-            connection.execute(update(keys).where(keys.c.id == identity, keys.c.revoked.is_(None)).values(revoked=now()))
-            found = connection.execute(select(keys).where(keys.c.id == identity)).mappings().first()
-            if found is None:
-                known = connection.execute(select(keys.c.id)).scalars().all()
-                raise RecipeError(f"There is no key '{identity}'.{did_you_mean(identity, known)}")
-            return _record(found)
+            before = self._known(connection, identity)
+            if before.revoked is not None:
+                return before
+            ended = replace(before, revoked=now())
+            connection.execute(update(keys).where(keys.c.id == identity).values(revoked=ended.revoked))
+            self._note(connection, "key.revoke", who, ended)
+            return ended
+
+    def rotate(
+        self, identity: str, *, overlap_seconds: float = 0, expires: str | None = None, who: str = "user:unknown"
+    ) -> tuple[KeyRecord, str]:
+        """Give a key a new secret; returns it with that, which can't be had again.
+
+        Args:
+            identity: the key's id, which it keeps with all else.
+            overlap_seconds: so long the former secret is taken, too; the one before that ends now.
+            expires: when the key ends; None: as before.
+            who: does so, for the audit log.
+
+        Raises:
+            RecipeError: there is no such key, or it is revoked or expired.
+        """
+        if not 0 <= overlap_seconds <= MOST_OVERLAP:
+            raise RecipeError(f"The former secret can't go on for {overlap_seconds:g} s: give between 0 and {MOST_OVERLAP // 86_400} days.")
+        secret = _new_secret(identity)
+        with self._store.writing() as connection:
+            before = self._known(connection, identity)
+            if not before.usable:
+                raise RecipeError(f"Key {identity} is revoked or expired, and a new secret would not open it: make another key.")
+            until = (datetime.now(UTC) + timedelta(seconds=overlap_seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            kept = {"former_hash": before.hash, "former_until": until} if overlap_seconds else {"former_hash": None, "former_until": None}
+            rotated = replace(before, hash=_hash(secret), expires=expires or before.expires, **kept)
+            connection.execute(update(keys).where(keys.c.id == identity).values(_values(rotated)))
+            self._note(connection, "key.rotate", who, rotated)
+        return rotated, secret
+
+    def _known(self, connection: Connection, identity: str) -> KeyRecord:
+        found = connection.execute(select(keys).where(keys.c.id == identity)).mappings().first()
+        if found is None:
+            known = connection.execute(select(keys.c.id)).scalars().all()
+            raise RecipeError(f"There is no key '{identity}'.{did_you_mean(identity, known)}")
+        return _record(found)
+
+    def _note(self, connection: Connection, action: str, who: str, key: KeyRecord) -> None:
+        from tunesmith.ledger.audit import noted
+
+        noted(connection, action, who, told(key))
 
     def holder(self, secret: str) -> KeyRecord | None:
         """The usable key with this secret; None where there is none."""
@@ -149,9 +207,34 @@ class Keys:
         identity = parts[1] if len(parts) == 3 and parts[0] == "ts" else ""
         with self._store.reading() as connection:
             row = connection.execute(select(keys).where(keys.c.id == identity)).mappings().first()
-        found = None if row is None else _record(row)
-        right = hmac.compare_digest(_hash(secret), _NOBODY if found is None else found.hash)
-        return found if right and found is not None and found.usable else None
+        found, given = None if row is None else _record(row), _hash(secret)
+        right = hmac.compare_digest(given, _NOBODY if found is None else found.hash)
+        former = hmac.compare_digest(given, _NOBODY if found is None or found.former_hash is None else found.former_hash)
+        if found is None or not found.usable:
+            return None
+        return found if right or (former and found.former_until is not None and found.former_until > now()) else None
+
+
+def told(key: KeyRecord) -> dict[str, object]:
+    """A key for people and programs: without the hashes of its secrets."""
+    hidden = ("hash", "former_hash")
+    return {name: getattr(key, name) for name in KeyRecord.__slots__ if name not in hidden} | {"scopes": list(key.scopes)}
+
+
+def seconds_of(duration: str) -> float:
+    """`24h`, `30m`, `90s`, `7d` or a number of seconds, in seconds. RecipeError for anything else."""
+    number, unit = (duration[:-1], duration[-1]) if duration[-1:] in _UNITS else (duration, "s")
+    try:
+        seconds = float(number) * _UNITS[unit]
+    except ValueError:
+        raise RecipeError(f"'{duration[:40]}' is no length of time: write 24h, 30m, 90s or 7d.") from None
+    if not 0 <= seconds < float("inf"):
+        raise RecipeError(f"'{duration[:40]}' is no length of time: write 24h, 30m, 90s or 7d.")
+    return seconds
+
+
+def _new_secret(identity: str) -> str:
+    return f"ts-{identity}-{secrets.token_urlsafe(32)}"
 
 
 def _hash(secret: str) -> str:

@@ -15,9 +15,13 @@ from sqlalchemy import URL, Connection, Engine, func, select, update
 from tunesmith.core.errors import RecipeError
 from tunesmith.ledger import tables
 from tunesmith.ledger.ancestry import ancestors
+from tunesmith.ledger.audit import Audit
 from tunesmith.ledger.exchange import fetch, find, plain, put
 from tunesmith.ledger.feedback import Opinions
+from tunesmith.ledger.files import Files
+from tunesmith.ledger.jobs import Jobs
 from tunesmith.ledger.keys import Keys
+from tunesmith.ledger.nexts import NextRounds
 from tunesmith.ledger.records import (
     Ancestor,
     ArtefactRecord,
@@ -33,8 +37,11 @@ from tunesmith.ledger.records import (
 )
 from tunesmith.ledger.requests import Requests
 from tunesmith.ledger.schema import bring_to_head
+from tunesmith.ledger.sides import FeedbackSides
 from tunesmith.ledger.steps import Steps
-from tunesmith.ledger.store import address, make_engine, shown, take_turn, transaction
+from tunesmith.ledger.store import address, hurry, make_engine, shown, take_turn, transaction
+from tunesmith.ledger.trials import Trials
+from tunesmith.ledger.watched import Watched
 
 
 class Ledger:
@@ -47,12 +54,26 @@ class Ledger:
         """Its address, as it may be printed."""
         self.keys = Keys(self)
         """Who may do what."""
+        self.audit = Audit(self)
+        """Who did what to keys, policies and the server."""
         self.requests = Requests(self)
         """What was answered."""
         self.feedback = Opinions(self)
         """What people say of it."""
         self.steps = Steps(self)
         """Who is in service, and who was."""
+        self.feedback_sides = FeedbackSides(self)
+        """Which opinions may train, and which judge."""
+        self.next_rounds = NextRounds(self)
+        """What was made of them."""
+        self.trials = Trials(self)
+        """What became of requests while a challenger was tried."""
+        self.files = Files(self)
+        """What tenants gave to train on, and what they got back."""
+        self.jobs = Jobs(self)
+        """Fine-tuning that was asked for."""
+        self.watched = Watched(self)
+        """Figures of traffic by the hour and the day."""
 
     @classmethod
     def open(cls, url_or_path: str | Path) -> Self:
@@ -74,6 +95,10 @@ class Ledger:
             ledger.close()
             raise
         return ledger
+
+    def wait_at_most(self, seconds: float) -> None:
+        """From now on its transactions wait for another process no longer than so: for servers, which have clients that wait in turn."""
+        hurry(self._engine, seconds)
 
     def close(self) -> None:
         """Close its connections."""

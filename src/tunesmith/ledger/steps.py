@@ -102,13 +102,19 @@ class Standing:
             return free
         assert step.model is not None
         model = InService(step.model, step.model_hash, step.created)
-        if self.champion is not None and self.champion.model == model.model:
+        if self.champion is not None and _same(self.champion, model):
             raise RecipeError(f"{model.model} is the champion of '{self.line}' already.")
         if step.action == "challenge":
             if self.champion is None:
                 raise RecipeError(f"'{self.line}' has no champion to challenge: promote a model first.")
             return replace(free, challenger=model, mode=step.mode, share=step.share)
         return replace(free, champion=model, former=self.former if self.champion is None else (*self.former, self.champion))
+
+
+def _same(one: InService, other: InService) -> bool:
+    """Whether two steps mean one model: a folder whose content is another by now holds another one."""
+    unknown = one.model_hash is None or other.model_hash is None
+    return one.model == other.model and (unknown or one.model_hash == other.model_hash)
 
 
 def standing_after(line: str, taken: Iterable[StepRecord]) -> Standing:
@@ -166,6 +172,12 @@ class Steps:
         """The lines that have steps, by name."""
         with self._store.reading() as connection:
             return sorted(connection.execute(select(steps.c.line).distinct()).scalars())
+
+
+def running_trials(connection: Connection) -> list[int]:
+    """The numbers of the challenges that no later step of their lines has ended."""
+    last = select(func.max(steps.c.number)).group_by(steps.c.line)
+    return list(connection.execute(select(steps.c.number).where(steps.c.number.in_(last), steps.c.action == "challenge")).scalars())
 
 
 def _history(connection: Connection, line: str) -> list[StepRecord]:

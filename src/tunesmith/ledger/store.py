@@ -95,6 +95,21 @@ def prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> No
             time.sleep(0.01)
 
 
+def hurry(engine: Engine, seconds: float) -> None:
+    """Let the connections of an engine wait for locks no longer than so."""
+    lite = engine.dialect.name == "sqlite"
+
+    def set_wait(connection: Any, _: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}" if lite else f"SET lock_timeout = {round(seconds * 1000)}")
+        cursor.close()
+        if not lite:
+            connection.commit()
+
+    event.listen(engine, "connect", set_wait)
+    engine.dispose()
+
+
 def begin_sqlite(connection: Connection) -> None:
     """Begin a transaction; one that will write takes its lock at once, so that it waits at the start and never fails half-way."""
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
@@ -136,6 +151,8 @@ def _explain(error: StatementError, where: str) -> TunesmithError:
         return _explain_sqlite(cause, where)
     said = (str(cause).strip().splitlines() or ["no reason given"])[0]
     state = getattr(cause, "sqlstate", None)
+    if state == "55P03":
+        return BusyError(f"The ledger {where} was locked by another process: wait until it ends or stop it, then run again.")
     if state == "25006":
         return _read_only(where)
     if state == "53100":

@@ -164,6 +164,19 @@ keys = Table(
     _created(),
     Column("expires", Words),
     Column("revoked", Words),
+    Column("former_hash", Words),
+    Column("former_until", Words),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("action", Words, nullable=False),
+    Column("who", Words, nullable=False),
+    Column("what", JSON, nullable=False),
+    _created(),
+    Column("digest", Words, nullable=False),
 )
 
 requests = Table(
@@ -234,4 +247,166 @@ steps = Table(
     Column("why", Words, nullable=False),
     _created(),
     CheckConstraint("action IN ('promote', 'rollback', 'challenge', 'keep')", name="action"),
+)
+
+feedback_sides = Table(
+    "feedback_sides",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("feedback_id", Words, nullable=False, unique=True),
+    Column("side", Words, nullable=False),
+    Column("user_side", Words),
+    Column("drawn", Boolean, nullable=False),
+    _created(),
+    CheckConstraint("side IN ('train', 'judge', 'torn')", name="side"),
+)
+
+next_rounds = Table(
+    "next_rounds",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", Words, nullable=False, unique=True),
+    Column("line", Words, nullable=False, index=True),
+    Column("champion", Words, nullable=False),
+    Column("champion_hash", Words, nullable=False),
+    Column("after_step", Integer, nullable=False),
+    Column("round_id", Words),
+    Column("state", Words, nullable=False),
+    Column("why", Words, nullable=False),
+    Column("found", JSON(none_as_null=True)),
+    _created(),
+    Column("finished", Words),
+    CheckConstraint("state IN ('open', 'promoted', 'refused', 'failed', 'overtaken')", name="state"),
+)
+
+feedback_uses = Table(
+    "feedback_uses",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("next_id", Words, nullable=False, index=True),
+    Column("feedback_id", Words, nullable=False),
+    Column("said", Words, nullable=False),
+    UniqueConstraint("next_id", "feedback_id"),
+)
+
+trials = Table(
+    "trials",
+    metadata,
+    Column("step", Integer, ForeignKey("steps.number"), primary_key=True, autoincrement=False),
+    Column("promote_when_better", Boolean, nullable=False),
+    Column("end_when_worse", Boolean, nullable=False),
+    Column("one_key", Boolean, nullable=False),
+)
+
+deals = Table(
+    "deals",
+    metadata,
+    Column("step", Integer, ForeignKey("steps.number"), primary_key=True, autoincrement=False),
+    Column("secret", Words, nullable=False),
+)
+
+tried = Table(
+    "tried",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("step", Integer, nullable=False, index=True),
+    Column("id", Words, nullable=False),
+    Column("choice", Integer, nullable=False),
+    Column("arm", Words, nullable=False),
+    Column("asker", Words, nullable=False),
+    Column("agrees", Boolean),
+    Column("shown_confidence", Float),
+    Column("shown_seconds", Float),
+    Column("other_confidence", Float),
+    Column("other_seconds", Float),
+    Column("answer", Words),
+    Column("lost", Words),
+    _created(),
+    UniqueConstraint("id", "choice"),
+    CheckConstraint("arm IN ('champion', 'challenger')", name="arm"),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", Words, nullable=False, unique=True),
+    Column("tenant", Words, nullable=False, index=True),
+    Column("key_id", Words, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("purpose", Words, nullable=False),
+    Column("form", Words),
+    Column("rows", Integer),
+    Column("bytes", BigInteger, nullable=False),
+    Column("content_hash", Words, nullable=False),
+    _created(),
+    CheckConstraint("purpose IN ('fine-tune', 'fine-tune-results')", name="purpose"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", Words, nullable=False, unique=True),
+    Column("tenant", Words, nullable=False, index=True),
+    Column("key_id", Words, nullable=False),
+    Column("request", Words),
+    Column("model", Words, nullable=False),
+    Column("base", Words, nullable=False),
+    Column("parent", Words),
+    Column("method", Words, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("suffix", Words),
+    Column("seed", BigInteger, nullable=False),
+    Column("notes", JSON(none_as_null=True)),
+    Column("training_file", Words, nullable=False),
+    Column("validation_file", Words),
+    Column("hashes", JSON, nullable=False),
+    Column("status", Words, nullable=False, index=True),
+    Column("error", JSON(none_as_null=True)),
+    Column("fine_tuned_model", Words, unique=True),
+    Column("round_id", Words),
+    Column("trained_tokens", BigInteger),
+    Column("result_file", Words),
+    Column("checkpoint", JSON(none_as_null=True)),
+    Column("step", Integer, nullable=False),
+    Column("estimated", Words),
+    Column("cancel", Boolean, nullable=False),
+    Column("worker", Words),
+    Column("lease", Float),
+    Column("attempts", Integer, nullable=False),
+    _created(),
+    Column("started", Words),
+    Column("finished", Words),
+    Column("removed", Words),
+    UniqueConstraint("tenant", "request"),
+    CheckConstraint("status IN ('validating_files', 'queued', 'running', 'succeeded', 'failed', 'cancelled')", name="status"),
+    CheckConstraint("method IN ('supervised', 'dpo')", name="method"),
+)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", Words, nullable=False, unique=True),
+    Column("job_id", Words, nullable=False, index=True),
+    Column("level", Words, nullable=False),
+    Column("message", Words, nullable=False),
+    Column("data", JSON(none_as_null=True)),
+    _created(),
+    CheckConstraint("level IN ('info', 'warn', 'error')", name="level"),
+)
+
+watched = Table(
+    "watched",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("model", Words, nullable=False),
+    Column("model_hash", Words),
+    Column("span", Words, nullable=False),
+    Column("start", Words, nullable=False, index=True),
+    Column("writer", Words, nullable=False),
+    Column("figures", JSON, nullable=False),
+    UniqueConstraint("model", "span", "start", "writer"),
+    CheckConstraint("span IN ('hour', 'day')", name="span"),
 )

@@ -23,6 +23,8 @@ from tunesmith.models.methods import method
 SCHEMA = 1
 CARD = "README.md"
 """The model card: about the model, and no part of what it is."""
+WATCHED_AGAINST = "watch.json"
+"""What its traffic is held against (`pipeline.references`): about its training rows, and no part of what it is either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +69,8 @@ def save_model(folder: Path, model: nn.Module, tokenizer: PreTrainedTokenizerBas
 
 
 def model_digest(folder: Path) -> str:
-    """Content hash of a saved model; its card does not count, which tells of the round and is written after it."""
-    return digest_folder(folder, without=(CARD,))
+    """Content hash of a saved model; what tells of the round and is written after it does not count: its card, and what watches it."""
+    return digest_folder(folder, without=(CARD, WATCHED_AGAINST))
 
 
 def load_bundle(folder: Path, *, twins: bool = False) -> Bundle:

@@ -137,11 +137,12 @@ def run(recipe: Recipe, *, workspace: Path = DEFAULT, again: bool = False, liste
     """
     from tunesmith.models.load import base_hash
     from tunesmith.pipeline.datasets import data_content, looked_at_content, other_content
+    from tunesmith.pipeline.naming import with_champions
     from tunesmith.pipeline.rivals import rivals_of
     from tunesmith.pipeline.rounds import start_folder
 
-    recipe = with_schema(recipe, Path())
     place = Workspace(Path(workspace))
+    recipe = with_champions(with_schema(recipe, Path()), place)
     base, content = base_hash(recipe.base), data_content(recipe.data)
     against = (f"against {rival.content}" for rival in rivals_of(recipe, place))
     identity = digest([recipe.identity(), content, base, *other_content(recipe), *looked_at_content(recipe), *against])
@@ -193,19 +194,23 @@ def check(recipe: Recipe, *, workspace: Path = DEFAULT, listen: Listener = silen
     """Preflight: prepare the data, render every row, say what would go wrong. Trains nothing, records no round."""
     from tunesmith.models.load import base_hash
     from tunesmith.pipeline.bench import bench_of
+    from tunesmith.pipeline.naming import with_champions
 
     place = Workspace(Path(workspace))
-    return bench_of(with_schema(recipe, Path()), place, listen, base_hash(recipe.base)).check()
+    recipe = with_champions(with_schema(recipe, Path()), place)
+    return bench_of(recipe, place, listen, base_hash(recipe.base)).check()
 
 
 def prepare(recipe: Recipe, *, workspace: Path = DEFAULT, listen: Listener = silent) -> PreparedDataset:
     """Read, clean and split the data into an immutable dataset."""
     from tunesmith.pipeline.data_report import count_tokens, data_report
     from tunesmith.pipeline.datasets import REVIEW, prepared_dataset, record_dataset
+    from tunesmith.pipeline.naming import with_champions
     from tunesmith.report.data_card import write_data_card
     from tunesmith.report.data_look import first_to_look
 
     place = Workspace(Path(workspace))
+    recipe = with_champions(recipe, place)
     dataset, folder = prepared_dataset(recipe, place, listen)
     with place.ledger() as ledger:
         record_dataset(ledger, dataset)

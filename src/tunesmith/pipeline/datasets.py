@@ -24,6 +24,7 @@ from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import DatasetRecord
 from tunesmith.pipeline.data_report import whole_report
 from tunesmith.pipeline.handed import handed_to
+from tunesmith.pipeline.held_out import beside, exactly, held_out_content
 from tunesmith.pipeline.workspace import Workspace
 from tunesmith.recipe import Recipe
 
@@ -40,7 +41,8 @@ def data_content(config: DataConfig) -> dict[str, str]:
     named |= {"review": config.relabel.review, "production": config.coverage.production} | {
         f"contamination {path}": path for path in config.contamination.paths
     }
-    return {name: _content(path, config.read) for name, path in named.items() if path is not None}
+    held_out = {} if config.held_out is None else {"held_out": held_out_content(config.held_out)}
+    return {name: _content(path, config.read) for name, path in named.items() if path is not None} | held_out
 
 
 def _content(path: str, config: ReadConfig | None = None) -> str:
@@ -68,7 +70,11 @@ def prepared_dataset(recipe: Recipe, workspace: Workspace, listen: Listener) -> 
             listen(Ended("prepare", 0.0, reused=True))
             return read_dataset(folder), folder
     with passing_folder(workspace) as scratch:
-        prepared = prepare(config, recipe.seed, listen, scratch=scratch, handed=handed_to(recipe, workspace))
+        former = None if config.held_out is None else read_dataset(home_path(config.held_out))
+        asked = config if former is None else beside(config, former, scratch)
+        prepared = prepare(asked, recipe.seed, listen, scratch=scratch, handed=handed_to(recipe, workspace))
+        if former is not None:
+            prepared = exactly(prepared, former)
         folder = workspace.datasets / f"{prepared.dataset.id[:16]}-{key[:8]}"
         prepared.write(folder)
         _write_report(prepared, recipe, folder)

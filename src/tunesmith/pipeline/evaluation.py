@@ -19,7 +19,7 @@ from tunesmith.evaluate.measures import better
 from tunesmith.evaluate.neighbour import neighbour_answer, neighbour_labels, neighbour_value
 from tunesmith.evaluate.pairs import PairAnswerer, longer_answer
 from tunesmith.evaluate.prompts import LISTED, NEAREST, PLAIN, RANGED
-from tunesmith.evaluate.systems import Answerer, Answers, own_prompt
+from tunesmith.evaluate.systems import Answerer, Answers, held_against, own_prompt
 from tunesmith.evaluate.trial import PROMPTS, is_rival
 from tunesmith.evaluate.verdict import System
 from tunesmith.evaluate.word_tags import most_frequent_tags
@@ -32,6 +32,7 @@ from tunesmith.pipeline.prompting import Prompted, choose_prompts
 from tunesmith.pipeline.sides import Sides, meant
 from tunesmith.recipe import Recipe
 from tunesmith.score.prediction import Prediction
+from tunesmith.score.style import Style
 
 __all__ = ["Sides", "answerer", "errors_to_read", "meant", "saved", "score_baselines", "score_others", "score_tuned", "systems_of"]
 
@@ -74,7 +75,13 @@ def answerer(
         meant=meant(sides, renderer),
         wanted=_wanted(model, renderer, sides, recipe, decoding or decoding_of(recipe.evaluate.decoding)),
         sure=sure,
+        style=style_of(recipe),
     )
+
+
+def style_of(recipe: Recipe) -> Style | None:
+    """What written answers are held against."""
+    return None if recipe.evaluate.guide is None else recipe.evaluate.guide.style
 
 
 def wanted_of(model: nn.Module, renderer: Renderer, sides: Sides, recipe: Recipe) -> Wanted | None:
@@ -138,7 +145,10 @@ def score_others(sides: Sides, recipe: Recipe, metrics: Sequence[str], folder: P
         made["neighbour"] = ("Nearest neighbours by TF-IDF", lambda: neighbour_value(train, test, seed=seed))
         made["linear"] = ("TF-IDF with ridge regression", lambda: linear_value(train, test, seed=seed))
     elif sides.task == Task.GENERATE:
-        made["neighbour"] = ("The answer of the nearest training row", lambda: neighbour_answer(train, test))
+        made["neighbour"] = (
+            "The answer of the nearest training row",
+            lambda: held_against(neighbour_answer(train, test), style_of(recipe)),
+        )
     elif sides.task == Task.TAG:
         made["word-tags"] = ("Each word's most frequent tag", lambda: most_frequent_tags(train, test))
     elif sides.task == Task.PREFER and not sides.judged:

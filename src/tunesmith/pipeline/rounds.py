@@ -34,6 +34,7 @@ from tunesmith.pipeline.held import OF_BASELINES, OF_MODEL, OF_SCORING, OF_TRAIN
 from tunesmith.pipeline.looks import Found, Looking, Tuned, look_at_all, pieces, published, with_findings
 from tunesmith.pipeline.making import Making, had_again
 from tunesmith.pipeline.preflight import CheckReport
+from tunesmith.pipeline.references import keep_reference
 from tunesmith.pipeline.rivals import score_rivals
 from tunesmith.pipeline.training import SNAPSHOTS, forget_checkpoints
 from tunesmith.pipeline.twins import Twins, trainings_told
@@ -123,6 +124,7 @@ class Execution:
         calibration = self.calibration(tuned.answerer)
         keep_with_model(self.folder / "model", calibration, self.sure)
         answers = corrected(predictions, lambda: score_tuned(tuned.answerer, self.bench.judged, self.listen), calibration)
+        keep_reference(self.folder / "model", self.bench.dataset, answers, self.recipe.data.split.by, self.bench.labels)
         self.tick()
         given = self.looking(tuned, answers, baselines)
         believed = found_on_test(calibration, predictions, given.metric, given.groups("test"), self.recipe.gates.calibration_error)

@@ -281,12 +281,20 @@ class TrainingRun:
                     self.listen(Said(begins, warning=True))
                 self.trackers.log(report.step, {"validation_loss": report.loss} | self._valued(report.value))
                 shown = "" if report.value is None or measure is None else f", {measure.title} {measure.shown(report.value)}"
-                self.listen(Advanced("train", report.step, f"validation loss {report.loss:.3f}{shown}", self.watch.seconds_left()))
+                self.listen(
+                    Advanced(
+                        "train",
+                        report.step,
+                        f"validation loss {report.loss:.3f}{shown}",
+                        self.watch.seconds_left(),
+                        {"valid_loss": report.loss},
+                    )
+                )
             else:
                 self._log(report)
                 self.watch.heard_step(asdict(report))
                 self.trackers.log(report.step, self.watch.values(memory_mib=memory_now_mib(self.device)))
-                self.listen(Advanced("train", report.step, self.watch.note(), self.watch.seconds_left()))
+                self.listen(Advanced("train", report.step, self.watch.note(), self.watch.seconds_left(), {"train_loss": report.loss}))
                 if time.monotonic() - self.saved >= self.recipe.train.checkpoint_minutes * 60:
                     save_checkpoint(self.state, self.folder / "latest")
                     self.saved = time.monotonic()

@@ -117,6 +117,11 @@ def _about_written_answers(recipe: "Recipe", task: Task | None) -> Iterator[Disa
             "evaluate.decoding",
             f"this says how answers are written, and here they come from {by}: remove it, or set data.task: generate.",
         )
+    styles = [name for name in asked.metrics if name == "style" or name.startswith("style_")]
+    if styles and asked.style is None:
+        yield "evaluate.metrics", f"{styles[0]} needs a style guide to hold answers against: set evaluate.style to its file."
+    elif asked.style is not None and not styles:
+        yield "evaluate.style", "no measure looks at it: add style, style_all or style_RULE to evaluate.metrics, or remove it."
     for name in ("judge", "code"):
         if getattr(asked, name) is not None and task not in (None, Task.GENERATE):
             yield f"evaluate.{name}", f"this is about answers in words of the model's own, not data.task: {task}: remove it."

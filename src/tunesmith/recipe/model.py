@@ -9,13 +9,15 @@ from tunesmith.core.files import home_path
 from tunesmith.core.hashing import digest
 from tunesmith.data.config import DataConfig
 from tunesmith.evaluate.config import EvaluateConfig, GatesConfig
+from tunesmith.feedback.next_config import NextConfig
 from tunesmith.models.config import BaseConfig, MethodConfig
 from tunesmith.recipe.agreement import disagreements
+from tunesmith.recipe.guide import read_guide
 from tunesmith.recipe.problems import Problem, RefusedRecipe, explain
 from tunesmith.section import Section
 from tunesmith.train.config import ObjectiveConfig, TrainConfig
 
-_DATA_PATHS = ("path", "validation_path", "test_path")
+_DATA_PATHS = ("path", "validation_path", "test_path", "held_out")
 
 
 class Recipe(Section):
@@ -41,6 +43,8 @@ class Recipe(Section):
     """How the fine-tuned model is compared with what it must beat."""
     gates: GatesConfig = GatesConfig()
     """Bounds the model must keep; exit code 4 where it does not."""
+    next: NextConfig = NextConfig()
+    """How `tunesmith next` goes on from this round, once its model is the champion."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -61,7 +65,8 @@ class Recipe(Section):
         Of a path only the last part counts: where files lie is not what a round is, and what they hold is hashed
         apart, by the pipeline.
         """
-        apart: Any = {"train": {"track"}, "data": {"anonymise": {"map"}}}  # who watches a round is not what it is, nor what undoes it
+        # who watches a round is not what it is, nor what undoes it, nor what comes after it
+        apart: Any = {"train": {"track"}, "data": {"anonymise": {"map"}}, "next": True}
         named = self.model_copy(update={"evaluate": self.evaluate.with_files(lambda path: PurePath(path).name)})
         canonical = named.model_dump(mode="json", exclude=apart)
         for section, name in (*(("data", name) for name in _DATA_PATHS), ("base", "path")):
@@ -107,9 +112,11 @@ def _evaluate_resolved(config: EvaluateConfig, folder: Path) -> EvaluateConfig:
 
 
 def with_schema(recipe: Recipe, folder: Path) -> Recipe:
-    """The same recipe with the schema that answers keep to in place of its path; RecipeError where no schema is there."""
-    decoding = recipe.evaluate.decoding.with_schema(folder)
-    return recipe.model_copy(update={"evaluate": recipe.evaluate.model_copy(update={"decoding": decoding})})
+    """The same recipe with the schema that answers keep to, and the style guide, in place of their paths; RecipeError where they aren't there."""
+    update: dict[str, Any] = {"decoding": recipe.evaluate.decoding.with_schema(folder)}
+    if isinstance(recipe.evaluate.style, str):
+        update["style"] = read_guide(folder / home_path(recipe.evaluate.style)).model_dump(mode="json", exclude_defaults=True)
+    return recipe.model_copy(update={"evaluate": recipe.evaluate.model_copy(update=update)})
 
 
 def _stages_resolved(data: DataConfig, folder: Path) -> dict[str, Any]:

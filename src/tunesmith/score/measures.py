@@ -148,6 +148,21 @@ NAMES = {
     "preference_accuracy": "preference:ACCURACY",
     "preference_accuracy_per_token": "preference:ACCURACY_PER_TOKEN",
     "wanted_auc": "preference:WANTED_AUC",
+    "style": "style_measures:STYLE",
+    "style_all": "style_measures:STYLE_ALL",
+    "style_sentences": "style_measures:SENTENCES",
+    "style_length": "style_measures:LENGTH",
+    "style_forbidden": "style_measures:FORBIDDEN",
+    "style_must_have": "style_measures:MUST_HAVE",
+    "style_greeting": "style_measures:GREETING",
+    "style_sign_off": "style_measures:SIGN_OFF",
+    "style_tone": "style_measures:TONE",
+    "style_emoji": "style_measures:EMOJI",
+    "style_exclamations": "style_measures:EXCLAMATIONS",
+    "style_passive": "style_measures:PASSIVE",
+    "style_address": "style_measures:ADDRESS",
+    "style_speaker": "style_measures:SPEAKER",
+    "style_reading_level": "style_measures:READING_LEVEL",
 }
 """Name -> module of this folder and the measure in it; a new one is a line here and a value there."""
 

@@ -11,20 +11,22 @@ A difference is in favour of the first system where it is positive, whichever wa
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tunesmith.core.errors import DataError
-from tunesmith.score.intervals import TAIL, Interval, Z, bootstrap_interval
+from tunesmith.score.intervals import FEW, TAIL, Interval, bootstrap_interval
 from tunesmith.score.measures import Floats, Measure, Weighing
 from tunesmith.score.prediction import Prediction
 from tunesmith.score.resampling import Resamples
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+EXACT = "exact McNemar"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,7 @@ class Comparison:
     p_value: float
     """One-sided: how probable so great an improvement is if there is none."""
     test: str
-    """`exact McNemar` or `paired bootstrap`."""
+    """`EXACT` or `paired bootstrap`."""
 
     @property
     def is_gain(self) -> bool:
@@ -65,7 +67,33 @@ def compare(measure: Measure, ours: Sequence[Prediction], theirs: Sequence[Predi
 def compare_right(wins: int, losses: int, rows: int) -> Comparison:
     """Compare by rows that only the first got right and rows that only the second got right."""
     around = score_interval(wins, losses, rows)
-    return Comparison(difference=around.value, low=around.low, high=around.high, p_value=mcnemar(wins, losses), test="exact McNemar")
+    return Comparison(difference=around.value, low=around.low, high=around.high, p_value=mcnemar(wins, losses), test=EXACT)
+
+
+def at_level(told: Comparison, rows: int, tail: float) -> Comparison:
+    """The same comparison with an interval that leaves `tail` on each side, for a stricter or a looser level than 95%.
+
+    Exact of rows that are right or wrong: how many speak for either follows from the difference and McNemar's p-value. A bootstrap has too
+    few resamples that far out, so each arm of its interval is stretched as Student's t stretches that of `FEW` units, the fewest of which a
+    gain is called; its p-value can't be finer than its resamples, and stays.
+    """
+    if told.test == EXACT:
+        wins, losses = _discordant(told, rows)
+        around = score_interval(wins, losses, rows, tail)
+        return replace(told, low=around.low, high=around.high)
+    from scipy.special import stdtrit
+
+    wider = float(stdtrit(FEW - 1, tail) / stdtrit(FEW - 1, TAIL))
+    low, high = ((end - told.difference) * wider + told.difference for end in (told.low, told.high))
+    return replace(told, low=low, high=high)
+
+
+def _discordant(told: Comparison, rows: int) -> tuple[int, int]:
+    """Wins and losses: their difference is known, and the p-value rises with what is common to both."""
+    surplus = round(told.difference * rows)
+    wins = range(max(0, surplus), (rows + surplus) // 2 + 1)
+    nearest = min(wins, key=lambda one: abs(mcnemar(one, one - surplus) - told.p_value))
+    return nearest, nearest - surplus
 
 
 def mcnemar(wins: int, losses: int) -> float:
@@ -75,8 +103,11 @@ def mcnemar(wins: int, losses: int) -> float:
     return 1.0 if wins == 0 else float(betainc(wins, losses + 1, 0.5))
 
 
-def score_interval(wins: int, losses: int, rows: int) -> Interval:
-    """Tango's score interval of a paired difference of shares, corrected for continuity by one row, by bisection."""
+def score_interval(wins: int, losses: int, rows: int, tail: float = TAIL) -> Interval:
+    """Tango's score interval of a paired difference of shares, corrected for continuity by one row, by bisection; `tail` on each side."""
+    from scipy.special import ndtri
+
+    z = -float(ndtri(tail))
 
     def surplus(difference: float, correction: float) -> float:
         """The score statistic at a supposed difference; falls as that rises."""
@@ -94,7 +125,7 @@ def score_interval(wins: int, losses: int, rows: int) -> Interval:
         return (low + high) / 2
 
     value = (wins - losses) / rows
-    return Interval(value, min(value, solve(1.0, Z)), max(value, solve(-1.0, -Z)))
+    return Interval(value, min(value, solve(1.0, z)), max(value, solve(-1.0, -z)))
 
 
 def paired_bootstrap(measure: Measure, ours: Sequence[Prediction], theirs: Sequence[Prediction], resamples: Resamples) -> Comparison | None:

@@ -41,6 +41,8 @@ class Prediction:
     """Words of a text that was tagged."""
     words_right: int | None = None
     """Those of them whose tag is right."""
+    kept: dict[str, bool] | None = None
+    """Rule of a style guide -> whether the answer keeps it; None where there is no guide."""
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict, one line of a predictions file."""

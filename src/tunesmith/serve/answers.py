@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from tunesmith.core.rows import Message
+from tunesmith.score.prediction import Meaning
 
 Finish = Literal["stop", "length", "content_filter"]
 
@@ -29,6 +30,8 @@ class Ask:
     logprobs: bool = False
     top: int = 0
     """Likeliest tokens told beside each."""
+    whole: bool = False
+    """The client takes the answer in one piece: what answers need not come in pieces."""
 
     @property
     def as_evaluated(self) -> bool:
@@ -69,14 +72,18 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
-    """A text's label."""
+    """A text's label, or what else a model reads off it."""
 
     label: str
-    confidence: float
+    """Of several labels, numbers and spans: the answer as evaluation writes it."""
+    confidence: float | None
+    """None where the model has none: numbers, spans."""
     abstains: bool
     """The model is less sure than the risk it was calibrated for allows: better ask a person."""
     chances: dict[str, float] = field(default_factory=dict)
     prompt_tokens: int = 0
+    found: Meaning = None
+    """What it stands for where that is not one label: labels, a number, spans."""
 
 
 class Backend(Protocol):

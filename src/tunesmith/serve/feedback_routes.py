@@ -3,7 +3,6 @@
 An opinion is on disk before the client is told so. Another tenant's completion does not exist for whoever asks.
 """
 
-import asyncio
 import threading
 import time
 from collections import OrderedDict
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import Depends, FastAPI, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tunesmith.core.errors import MachineError
 from tunesmith.feedback.redact import redacted_opinion
 from tunesmith.feedback.telling import shown
 from tunesmith.ledger.feedback import FeedbackRecord, Kind, Opinions
 from tunesmith.ledger.keys import KeyRecord
 from tunesmith.ledger.requests import RequestRecord
+from tunesmith.serve.aside import Aside
 from tunesmith.serve.refusals import Refusal, wrong
 
 if TYPE_CHECKING:
@@ -37,8 +36,16 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def _one_of(*names: str) -> ConfigDict:
+    """For the schema: exactly one of these is there and not null."""
+    one_each: list[Any] = [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in names]
+    return ConfigDict(json_schema_extra={"oneOf": one_each})
+
+
 class Preferred(_Body):
     """The better answer: another of ours, or a text."""
+
+    model_config = _one_of("completion_id", "text")
 
     completion_id: Id | None = None
     choice: int = Field(default=0, ge=0, le=4096)
@@ -53,6 +60,8 @@ class Preferred(_Body):
 
 class FeedbackRequest(_Body):
     """`POST /v1/feedback`: one opinion of one answer."""
+
+    model_config = _one_of("thumbs", "correction", "preferred", "label", "comment")
 
     completion_id: Id
     choice: int = Field(default=0, ge=0, le=4096)
@@ -99,14 +108,19 @@ class Flow:
             raise Refusal(429, message, "rate_limit_exceeded", headers={"Retry-After": str(seconds)})
 
 
+def _not_kept() -> Refusal:
+    message = "The ledger is locked, full or out of reach, and your opinion could not be kept: send it again later."
+    return Refusal(503, message, "not_kept", headers={"Retry-After": "5"})
+
+
 def feedback_routes(app: FastAPI, gateway: "Gateway", opinions: Opinions) -> None:
     """Add the routes."""
-    flow = Flow(gateway.config.feedback_per_minute)
+    flow, aside = Flow(gateway.config.feedback_per_minute), Aside(name="feedback", refusal=_not_kept)
 
     @app.post("/v1/feedback")
     async def give(body: FeedbackRequest, key: Annotated[KeyRecord, Depends(gateway.may("feedback"))]) -> dict[str, Any]:
         flow.take(key.id)
-        return shown(await asyncio.to_thread(_give, gateway, opinions, body, key))
+        return shown(await aside.run(lambda: _give(gateway, opinions, body, key)))
 
     @app.get("/v1/feedback")
     async def given(
@@ -114,7 +128,7 @@ def feedback_routes(app: FastAPI, gateway: "Gateway", opinions: Opinions) -> Non
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
         after: Annotated[str, Query(max_length=64)] = "",
     ) -> dict[str, Any]:
-        found = await asyncio.to_thread(opinions.list, tenant=key.tenant, key_id=key.id, limit=limit + 1, after=after)
+        found = await aside.run(lambda: opinions.list(tenant=key.tenant, key_id=key.id, limit=limit + 1, after=after))
         data = [shown(record) for record in found[:limit]]
         ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
         return {"object": "list", "data": data, "has_more": len(found) > limit} | ends
@@ -140,10 +154,7 @@ def _give(gateway: "Gateway", opinions: Opinions, body: FeedbackRequest, key: Ke
         confidence=about.confidence,
         flagged=about.finish == "content_filter",
     )
-    try:
-        return opinions.give([redacted_opinion(told) if other is None else told])[0]
-    except MachineError:  # locked, full, out of reach: nothing was kept, and the client has to know
-        raise Refusal(503, "Your opinion could not be kept: send it again later.", "not_kept", headers={"Retry-After": "5"}) from None
+    return opinions.give([redacted_opinion(told) if other is None else told])[0]
 
 
 def _answered(gateway: "Gateway", key: KeyRecord, completion: str, choice: int, field_name: str) -> RequestRecord:

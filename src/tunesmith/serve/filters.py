@@ -71,7 +71,11 @@ async def filtered_texts(policy: Policy | None, texts: Sequence[str], line: Line
 async def _read(policy: Policy, text: str, line: Line, field_name: str, *, attempts: bool = True) -> str:
     quick = len(text) <= SHORT and not policy.slow
     read = policy.read(text, attempts=attempts) if quick else await asyncio.to_thread(policy.read, text, attempts=attempts)
+    if quick:
+        await asyncio.sleep(0)  # a thousand short texts are no short one: others come in between
     line.note("input", read.counts, read.blocked)
+    if read.blocked is None and read.text != text:
+        line.redacted["input"] += 1
     if read.blocked is not None:
         raise Refusal(400, read.message or policy.message, "content_filter", field_name)
     return read.text
@@ -103,13 +107,14 @@ async def _passing(pieces: AsyncIterator[Piece], count: int, policy: Policy, lin
             async for piece in coming:
                 one = choices[piece.index]
                 if one.over:  # blocked before; the tokens still count
-                    if piece.finish is not None:
+                    if piece.finish is not None or piece.prompt_tokens or piece.answer_tokens:
                         yield replace(piece, text="", tokens=(), finish=None, extra=None)
                     continue
                 passed = await asyncio.to_thread(_more, one, piece) if policy.slow else _more(one, piece)
                 sent = _sent(one, piece, passed, policy)
                 if one.over:
                     line.note("output", one.filter.counts, one.filter.blocked)
+                    line.redacted["output"] += one.filter.changed and one.filter.blocked is None
                 if sent is not None:
                     yield sent
     finally:

@@ -1,24 +1,59 @@
 """Who asks: the key of a request, what it may do, and how much of it a minute.
 
-Keys are looked up in the ledger and remembered for a few seconds, so that a revoked one ends soon and a busy one costs nothing. As long
-as no key was ever made, and the server so listens to its own machine only, whoever asks may do everything; from the first key on
+Keys are looked up in the ledger and remembered for a few seconds, so that a revoked one ends soon and a busy one costs nothing. While the
+ledger can't be read, a key that was good goes on for ten minutes. Secrets that nobody knows wait in a short queue of their own, so that
+guessing holds up nobody who has a key. As long as no key was ever made, and the server so listens to its own machine only, whoever asks may do everything; from the first key on
 every request needs one, whatever becomes of that key.
 """
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
+from tunesmith.core.errors import MachineError
 from tunesmith.ledger.keys import KeyRecord, Scope
 from tunesmith.serve.refusals import Refusal
 
 REMEMBERED_SECONDS = 5.0
+STALE_SECONDS = 600.0
+"""A key goes on for so long while the ledger can't be read; so does the door that was open."""
 MOST_REMEMBERED = 10_000
+MOST_STRANGERS = 128
+"""Unknown secrets that wait to be looked up; the next is told to come again."""
 ANYONE = KeyRecord(id="", name="anyone on this machine", hash="", tenant="default", scopes=("admin",))
 
 Find = Callable[[str], KeyRecord | None]
+
+
+def _secret(authorization: str | None) -> str:
+    """The secret of a header. Refusal (401) where there is none."""
+    kind, _, secret = (authorization or "").partition(" ")
+    if kind.lower() != "bearer" or not secret.strip():
+        said = "No API key came with the request: send the header 'Authorization: Bearer ts-...'; tunesmith keys create makes one."
+        raise Refusal(401, said, "invalid_api_key")
+    return secret.strip()
+
+
+def _name(secret: str) -> bytes:
+    return sha256(secret.encode("utf-8", "replace")).digest()
+
+
+def _allowed(key: KeyRecord | None, scope: Scope) -> KeyRecord:
+    """The key, if it is one and may. Refusal (401, 403)."""
+    if key is None or not key.usable:
+        raise Refusal(401, "The API key is unknown, revoked or expired: ask whoever runs this server for another.", "invalid_api_key")
+    if not key.may(scope):
+        raise Refusal(403, f"This key may not do that: it lacks the scope '{scope}'.", "insufficient_scope", key=key.id)
+    return key
+
+
+def _unsure() -> Refusal:
+    said = "Keys can't be looked up just now, the ledger is out of reach: come again later."
+    return Refusal(503, said, "ledger_unavailable", headers={"Retry-After": "5"})
 
 
 @dataclass(slots=True)
@@ -45,7 +80,11 @@ class Holders:
     needed: Callable[[], bool]
     """Whether a key was ever made."""
     clock: Callable[[], float] = time.monotonic
-    _known: dict[bytes, tuple[float, KeyRecord | None]] = field(default_factory=dict)
+    _known: dict[bytes, tuple[float, KeyRecord]] = field(default_factory=dict)
+    _unknown: dict[bytes, float] = field(default_factory=dict)
+    _friends: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "keys"))
+    _strangers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "strangers"))
+    _strange: int = 0
     _buckets: dict[tuple[str, str], _Bucket] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _open_until: float = 0.0
@@ -63,38 +102,78 @@ class Holders:
         """
         if self._open():
             return ANYONE
-        kind, _, secret = (authorization or "").partition(" ")
-        if kind.lower() != "bearer" or not secret.strip():
-            raise Refusal(
-                401,
-                "No API key came with the request: send the header 'Authorization: Bearer ts-...'; tunesmith keys create makes one.",
-                "invalid_api_key",
-            )
-        key = self._remembered(secret.strip())
-        if key is None:
-            raise Refusal(401, "The API key is unknown, revoked or expired: ask whoever runs this server for another.", "invalid_api_key")
-        if not key.may(scope):
-            raise Refusal(403, f"This key may not do that: it lacks the scope '{scope}'.", "insufficient_scope")
-        return key
+        return _allowed(self._remembered(_secret(authorization)), scope)
+
+    def at_once(self, authorization: str | None, scope: Scope) -> KeyRecord | None:
+        """The same where it is known without asking the ledger, which may wait; else None. For the event loop."""
+        now = self.clock()
+        if not self._closed:
+            return ANYONE if now < self._open_until else None
+        name = _name(_secret(authorization))
+        with self._lock:
+            held, strange = self._known.get(name), self._unknown.get(name)
+        if strange is not None and now - strange < REMEMBERED_SECONDS:
+            return _allowed(None, scope)
+        if held is None or now - held[0] >= REMEMBERED_SECONDS:
+            return None
+        return _allowed(held[1], scope)
+
+    async def looked_up(self, authorization: str | None, scope: Scope) -> KeyRecord:
+        """The same in a thread: those that were good before have threads of their own. Refusal 503 where many strangers wait."""
+        loop = asyncio.get_running_loop()
+        if not self._closed or _name(_secret(authorization)) in self._known:
+            return await loop.run_in_executor(self._friends, self.holder, authorization, scope)
+        if self._strange >= MOST_STRANGERS:
+            raise Refusal(503, "Too many unknown keys are being looked up: come again in 1 s.", "overloaded", headers={"Retry-After": "1"})
+        self._strange += 1
+        try:
+            return await loop.run_in_executor(self._strangers, self.holder, authorization, scope)
+        finally:
+            self._strange -= 1
+
+    def close(self) -> None:
+        """Let the threads go."""
+        for threads in (self._friends, self._strangers):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _open(self) -> bool:
         """Whether nobody needs a key; asked anew every few seconds until the first is made."""
         now = self.clock()
         if not self._closed and now >= self._open_until:
-            self._closed, self._open_until = self.needed(), now + REMEMBERED_SECONDS
+            try:
+                self._closed = self.needed()
+            except MachineError:
+                if self._open_until == 0 or now >= self._open_until + STALE_SECONDS:
+                    raise _unsure() from None
+                return True  # it was open; asked again with the next request
+            self._open_until = now + REMEMBERED_SECONDS
         return not self._closed
 
     def _remembered(self, secret: str) -> KeyRecord | None:
-        name, now = sha256(secret.encode("utf-8", "replace")).digest(), self.clock()
+        name, now = _name(secret), self.clock()
         with self._lock:
             held = self._known.get(name)
         if held is not None and now - held[0] < REMEMBERED_SECONDS:
             return held[1]
-        found = self.find(secret)
+        try:
+            found = self.find(secret)
+        except MachineError:
+            if held is None or now - held[0] >= STALE_SECONDS or not held[1].usable:
+                raise _unsure() from None
+            return held[1]
         with self._lock:
-            if len(self._known) >= MOST_REMEMBERED:
-                self._known.clear()
-            self._known[name] = (now, found)
+            if found is not None and found.former_until is not None and found.former_hash == name.hex():
+                ends = min(found.former_until, found.expires or found.former_until)
+                found = replace(found, expires=ends)  # by its former secret the key ends then, remembered too
+            if found is None:
+                self._known.pop(name, None)
+                if len(self._unknown) >= MOST_REMEMBERED:
+                    self._unknown.clear()
+                self._unknown[name] = now
+            else:
+                if len(self._known) >= MOST_REMEMBERED:
+                    self._known.clear()
+                self._known[name] = (now, found)
         return found
 
     def take_request(self, key: KeyRecord) -> None:
@@ -116,7 +195,9 @@ class Holders:
         """Count tokens that were read and written. The last request may overdraw; the next wait for it."""
         if key.tokens_per_minute is not None:
             with self._lock:
-                self._bucket(key.id, "tokens", key.tokens_per_minute).left -= tokens
+                bucket = self._bucket(key.id, "tokens", key.tokens_per_minute)
+                bucket.wait(self.clock())  # what idle time filled up ends at the brim: it can't be spent twice
+                bucket.left -= tokens
 
     def _bucket(self, key: str, what: str, per_minute: int) -> _Bucket:
         found = self._buckets.get((key, what))

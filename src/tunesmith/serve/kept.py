@@ -8,13 +8,13 @@ said, so that an opinion that comes soon is about words and not about an id alon
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from tunesmith.core.errors import TunesmithError
+from tunesmith.core.errors import BusyError, TunesmithError
 from tunesmith.core.rows import Message
 from tunesmith.feedback.redact import LONGEST, length, redacted_request
 from tunesmith.ledger.keys import KeyRecord
@@ -25,7 +25,9 @@ from tunesmith.serve.speaking import Gathered
 
 if TYPE_CHECKING:
     from tunesmith.ledger.requests import Requests
+    from tunesmith.serve.service import Arm
 
+Watch = Callable[[RequestRecord, str, bool | None], None]
 BATCH = 256
 MOST_WAITING = 10_000
 MOST_REMEMBERED = 10_000
@@ -46,6 +48,10 @@ class About:
     prompt: tuple[Message, ...]
     """As it was asked; a text to be continued or labelled as one message of the user."""
     started: float = field(default_factory=time.monotonic)
+    by: "Arm | None" = None
+    """Which model of a line of service answers; None of a model that serves alone."""
+    user: str = ""
+    """The client's own name for who asks; kept nowhere."""
 
 
 @dataclass(slots=True)
@@ -62,14 +68,18 @@ class Counts:
 class Kept:
     """Takes answers that are done. Threads may share it."""
 
-    def __init__(self, book: "Requests | None", config: ServeConfig, hashes: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, book: "Requests | None", config: ServeConfig, hashes: Mapping[str, str] | None = None, watch: Watch | None = None
+    ) -> None:
         """Begin to write.
 
         Args:
             book: where requests are kept; None: in memory alone.
             config: how many, how long.
             hashes: model's name -> content hash.
+            watch: told of every answer, by whom it was asked for, and whether the model abstains.
         """
+        self.watch = watch
         self.counts = Counts()
         self._book, self._config, self._hashes = book, config, dict(hashes or {})
         self._remembered: OrderedDict[tuple[str, int], RequestRecord] = OrderedDict()
@@ -90,7 +100,8 @@ class Kept:
             if text or made.finish[index] is not None:
                 extra = made.extras[index] or {}
                 shares = len(made.texts)
-                self.note(
+                self._done(
+                    about,
                     replace(
                         self._record(about, first + index, seconds),
                         answer=extra.get("label", text),
@@ -99,7 +110,8 @@ class Kept:
                         prompt_tokens=made.prompt_tokens,
                         answer_tokens=made.answer_tokens // shares,
                         finish=made.finish[index],
-                    )
+                    ),
+                    extra.get("abstains"),
                 )
 
     def labelled(self, about: About, texts: Sequence[str], found: Sequence[Labelled]) -> None:
@@ -107,9 +119,11 @@ class Kept:
         seconds = time.monotonic() - about.started
         for index, (text, one) in enumerate(zip(texts, found, strict=True)):
             base = replace(self._record(about, index, seconds), prompt=(Message("user", text),), prompt_tokens=one.prompt_tokens)
-            self.note(replace(base, answer=one.label, label=one.label, confidence=one.confidence, finish="stop"))
+            label = one.label if one.found is None else None
+            told = replace(base, answer=one.label, label=label, confidence=one.confidence, finish="stop")
+            self._done(about, told, one.abstains)
 
-    async def watched(self, about: About, pieces: AsyncIterator[Piece], choices: int) -> AsyncIterator[Piece]:
+    async def watched(self, about: About, pieces: AsyncIterator[Piece], choices: int) -> AsyncGenerator[Piece, None]:
         """The same pieces; what came is noted when they end, or when the client leaves."""
         made = Gathered(choices)
         try:
@@ -120,6 +134,11 @@ class Kept:
             self.done(about, made)
             await pieces.aclose()  # type: ignore[attr-defined]
 
+    def _done(self, about: About, record: RequestRecord, abstains: bool | None) -> None:
+        self.note(record, about.user, abstains)
+        if about.by is not None:
+            about.by.noted(record)
+
     def _record(self, about: About, choice: int, seconds: float) -> RequestRecord:
         return RequestRecord(
             id=about.id,
@@ -127,15 +146,17 @@ class Kept:
             tenant=about.key.tenant,
             key_id=about.key.id,
             model=about.model,
-            model_hash=self._hashes.get(about.model),
+            model_hash=self._hashes.get(about.model) if about.by is None else about.by.hash,
             kind=about.kind,
             prompt=about.prompt,
             seconds=round(seconds, 4),
             sampled=drawn(about.id, self._config.keep_requests),
         )
 
-    def note(self, record: RequestRecord) -> None:
+    def note(self, record: RequestRecord, user: str = "", abstains: bool | None = None) -> None:
         """Take one in."""
+        if self.watch is not None:
+            self.watch(record, user, abstains)
         if length(record) > LONGEST:
             record = replace(record, prompt=None, answer=None)
         with self._lock:
@@ -181,8 +202,8 @@ class Kept:
         forgotten = -FORGET_SECONDS
         while True:
             ending = self._closing
-            while batch := self._taken():
-                self._store(batch)
+            while (batch := self._taken()) and self._store(batch, last=ending):
+                pass
             if ending:
                 return
             if time.monotonic() - forgotten >= FORGET_SECONDS:
@@ -194,14 +215,24 @@ class Kept:
         with self._lock:
             return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
 
-    def _store(self, batch: Sequence[RequestRecord]) -> None:
+    def _store(self, batch: Sequence[RequestRecord], *, last: bool) -> bool:
+        """Write some; whether that went well. What did not waits for the next time, unless this is the last."""
         assert self._book is not None
-        kept = [redacted_request(record) if record.sampled else replace(record, prompt=None, answer=None) for record in batch]
         try:
-            self._book.record(kept)
-            self.counts.written += len(kept)
-        except TunesmithError:  # locked for long, or the disk is full: answers matter more than their record
-            self.counts.failed += len(kept)
+            self._book.record(
+                [redacted_request(record) if record.sampled else replace(record, prompt=None, answer=None) for record in batch]
+            )
+            self.counts.written += len(batch)
+            return True
+        except BusyError:  # locked: answers matter more than their record, and the lock will end
+            if not last:
+                with self._lock:
+                    self._waiting.extendleft(reversed(batch))
+                return False
+        except Exception:  # the disk is full, or one of them can't be kept: the thread must live, and the others be written
+            pass
+        self.counts.failed += len(batch)
+        return True
 
     def _forget(self) -> None:
         assert self._book is not None

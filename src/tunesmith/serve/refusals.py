@@ -8,6 +8,7 @@
 429 rate_limit_error         too many requests for now: Retry-After tells when to come again
 499 client_closed            nobody listens any longer
 500 server_error             a bug
+502 server_error             the engine behind doesn't do as its API says
 503 server_error             draining, or the engine behind is out of reach
 504 server_error             took too long
 """
@@ -28,11 +29,18 @@ class Refusal(Exception):
     param: str | None = None
     """Name of the field that is wrong."""
     headers: dict[str, str] = field(default_factory=dict)
+    key: str | None = None
+    """Id of the key that was refused; for logs."""
 
     def body(self) -> dict[str, Any]:
         """As OpenAI's clients read it."""
         kind = _KINDS.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
-        return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
+        param = None if self.param is None else _sendable(self.param[:200])
+        return {"error": {"message": _sendable(self.message), "type": kind, "param": param, "code": self.code}}
+
+
+def _sendable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def wrong(param: str, message: str, code: str | None = None) -> Refusal:
@@ -49,6 +57,12 @@ def busy(seconds: int) -> Refusal:
     """As many wait as may."""
     message = f"Too many requests are waiting: come again in {seconds} s."
     return Refusal(429, message, "overloaded", headers={"Retry-After": str(seconds)})
+
+
+def ledger_unavailable() -> Refusal:
+    """What has to be kept or read can't be now."""
+    message = "The ledger is out of reach, locked or full: come again later."
+    return Refusal(503, message, "ledger_unavailable", headers={"Retry-After": "5"})
 
 
 def draining() -> Refusal:

@@ -5,14 +5,19 @@ Fields that concern OpenAI's own service (`store`, `metadata`, `service_tier`, .
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from tunesmith.serve.refusals import Refusal, wrong
 
+MOST_NAME = 256
+"""Letters of a model's name."""
 MOST_CHOICES = 16
 MOST_STOPS = 16
 MOST_TOP = 20
 MOST_LABELLED = 256
+
+
+Name = Annotated[str, Field(max_length=MOST_NAME)]
 
 
 class _Request(BaseModel):
@@ -62,7 +67,13 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Stops = Annotated[list[str] | None, BeforeValidator(_as_list), Field(max_length=MOST_STOPS)]
+Stops = Annotated[
+    Annotated[list[str], Field(max_length=MOST_STOPS)] | None, BeforeValidator(_as_list, json_schema_input_type=str | list[str] | None)
+]
+Seed = Annotated[
+    int, Field(ge=-9223372036854776000, le=9223372036854776000), AfterValidator(lambda seed: max(-(2**63), min(seed, 2**63 - 1)))
+]
+"""The bounds are OpenAI's, which are 64 bits as a JSON number rounds them."""
 Zero = Annotated[float, Field(ge=0, le=0)]
 """Penalties are not served: 0 alone has no effect."""
 
@@ -70,12 +81,12 @@ Zero = Annotated[float, Field(ge=0, le=0)]
 class _Generating(_Request):
     """What chat and completions have in common."""
 
-    model: str
+    model: Name
     max_tokens: int | None = Field(default=None, ge=1)
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
     n: int = Field(default=1, ge=1, le=MOST_CHOICES)
-    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
+    seed: Seed | None = None
     stop: Stops = None
     stream: bool = False
     stream_options: StreamOptions | None = None
@@ -109,7 +120,7 @@ class ChatRequest(_Generating):
 class CompletionRequest(_Generating):
     """`POST /v1/completions`: a text is continued."""
 
-    prompt: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1, max_length=64)]
+    prompt: Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str]), Field(min_length=1, max_length=64)]
     logprobs: int | None = Field(default=None, ge=0, le=MOST_TOP)
     echo: Literal[False] | None = None
     suffix: None = None
@@ -119,8 +130,10 @@ class CompletionRequest(_Generating):
 class ClassifyRequest(_Request):
     """`POST /v1/classify`: texts are given labels."""
 
-    model: str
-    input: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1, max_length=MOST_LABELLED)]
+    model: Name
+    input: Annotated[
+        list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str]), Field(min_length=1, max_length=MOST_LABELLED)
+    ]
     top: int | None = Field(default=None, ge=1)
     """So many of the likeliest labels with each; all where absent."""
     user: str | None = None
@@ -129,17 +142,22 @@ class ClassifyRequest(_Request):
 class EmbeddingRequest(_Request):
     """`POST /v1/embeddings`."""
 
-    model: str
-    input: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1, max_length=MOST_LABELLED)]
+    model: Name
+    input: Annotated[
+        list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str]), Field(min_length=1, max_length=MOST_LABELLED)
+    ]
     encoding_format: Literal["float", "base64"] = "float"
     user: str | None = None
 
 
 def refused(errors: list[Any]) -> Refusal:
     """Pydantic's first complaint as a sentence that names the field, never the value: it may be personal."""
-    first = errors[0] if errors else {}
+    # of a union with a literal ("auto" or a number) the other side's complaint says more
+    first = next((one for one in errors if one.get("type") != "literal_error"), errors[0] if errors else {})
     place = [str(part) for part in first.get("loc", ()) if part != "body"]
-    name = ".".join(part for part in place if not part.startswith(("list[", "function-", "str")))
+    name = ".".join(
+        part for part in place if not part.startswith(("list[", "function-", "str", "literal[", "constrained-", "int", "float"))
+    )
     kind, said = str(first.get("type", "")), str(first.get("msg", "not as it should be"))
     if kind == "json_invalid":
         return Refusal(400, "The body is no JSON: send an object with Content-Type application/json.", "invalid_json")

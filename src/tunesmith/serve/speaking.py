@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from tunesmith.serve.answers import Piece, TokenSaid
+from tunesmith.serve.answers import Labelled, Piece, TokenSaid
 
 
 def new_id(kind: str) -> str:
@@ -107,3 +107,34 @@ def text_chunk(head: dict[str, Any], piece: Piece, *, logprobs: bool, start: int
     """A `text_completion` in a stream."""
     told = text_logprobs(piece.tokens, start) if logprobs and piece.tokens else None
     return head | {"choices": [{"index": piece.index, "text": piece.text, "logprobs": told, "finish_reason": piece.finish}]}
+
+
+def labelled_json(one: Labelled, text: str, top: int | None) -> dict[str, Any]:
+    """What `/v1/classify` tells of a text: a label, or the labels, the value or the spans that the model reads off it.
+
+    Args:
+        one: the answer.
+        text: as the model saw it, where spans count.
+        top: so many of the likeliest labels; None: all.
+    """
+    chances = dict(sorted(one.chances.items(), key=lambda pair: (-pair[1], pair[0]))[:top])
+    if one.found is None:
+        return {"label": one.label, "confidence": one.confidence, "abstains": one.abstains, "probabilities": chances}
+    return {"answer": one.label} | meaning_json(one, text) | ({"probabilities": chances} if chances else {})
+
+
+def meaning_json(found: Labelled, text: str | None = None) -> dict[str, Any]:
+    """What an answer stands for: `labels`, `value` or `spans`, with the confidence where there is one.
+
+    Args:
+        found: the answer.
+        text: what its spans count in; where it is given, the words of each stand beside.
+    """
+    sure = {} if found.confidence is None else {"confidence": found.confidence}
+    if isinstance(found.found, float):
+        return {"value": found.found} | sure
+    if isinstance(found.found, tuple) and found.chances:
+        return {"labels": list(found.found)} | sure
+    spans: Any = found.found or ()
+    words = [{} if text is None else {"text": text[start:end]} for start, end, _ in spans]
+    return {"spans": [{"start": s, "end": e, "label": label} | said for (s, e, label), said in zip(spans, words, strict=True)]} | sure

@@ -6,12 +6,13 @@ import pty
 import termios
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tunesmith.feedback.deciding import Reviewed, Sitting, letters, next_line, single_keys
-from tunesmith.feedback.queue import queue
+from tunesmith.feedback.queue import Waiting, queue
 from tunesmith.ledger.feedback import FeedbackRecord
 from tunesmith.ledger.ledger import Ledger
 
@@ -52,6 +53,26 @@ def test_an_edit_is_the_reviewers_own_and_the_opinion_stays_as_it_was(ledger: Le
     assert (own.kind, own.value, own.state, own.key_id) == ("correction", "Better so, [EMAIL].", "accepted", "review:ann")
     assert own.prompt == first.prompt and own.reason == f"edited from {first.id}"
     assert sat(ledger, "e\n")[0].left == 3
+
+
+def test_nobody_accepts_or_edits_what_they_were_not_shown(ledger: Ledger, say: Say) -> None:
+    told = say("label", "refund", "where is my money", "other")
+    waiting = queue(ledger.feedback.give([told]))
+    for typed, states in (("a\nr\n", ["rejected"]), ("e\nright\ns\n", ["new"]), ("a\n", ["new"])):
+        ledger.feedback.give([replace(told, value=f"before {typed}")])
+        waiting = [replace(one, record=ledger.feedback.find(told.id)) for one in waiting]
+        seen: list[str] = []
+        notes: list[str] = []
+
+        def show(one: Waiting, *_: int, seen: list[str] = seen, typed: str = typed) -> None:
+            seen.append(one.record.value)
+            ledger.feedback.give([replace(told, value=f"after {typed}")])  # while the reviewer reads
+
+        lines = io.StringIO(typed)
+        Sitting(ledger, "ann", show, notes.append).go(waiting, letters(lines), next_line(lines))
+        assert seen == [f"before {typed}", f"after {typed}"] and "was changed while you looked" in notes[0]
+        mine = [record for record in ledger.feedback.list() if record.completion_id == told.completion_id]
+        assert [record.state for record in mine] == states and mine[0].value == f"after {typed}"
 
 
 def test_a_terminal_is_read_key_by_key_and_left_as_it_was() -> None:

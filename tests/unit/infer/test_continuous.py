@@ -140,6 +140,22 @@ def test_what_fails_is_told_to_those_it_befell_and_the_next_are_answered(model: 
     assert after.answer.result(timeout=60).ids == answers(model, [PROMPTS[0]], after.wanted, device=CPU)[0][0].ids
 
 
+def test_where_one_family_fails_those_taken_beside_it_are_told_too(model: Any, engine: Continuous, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> None:
+        raise MemoryError
+
+    gate = threading.Event()
+    engine.run(lambda: gate.wait(timeout=60))  # both wait, and are taken together
+    some = [asked([5, *range(10, 70)]), asked([6, *range(70, 130)])]
+    for one in some:
+        engine.ask(one)
+    monkeypatch.setattr("tunesmith.infer.continuous.Underway", fails)
+    gate.set()
+    for one in some:
+        with pytest.raises(MemoryError):
+            one.answer.result(timeout=60)
+
+
 def test_the_likeliest_tokens_are_told_beside_each(model: Any, engine: Continuous) -> None:
     told: list[Token] = []
     one = Asked(tuple(PROMPTS[0]), Wanted(end_ids=(2,), max_new_tokens=4, logps=True), told.append, top=3)

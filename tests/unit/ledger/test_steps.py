@@ -61,6 +61,18 @@ def test_what_can_t_be_taken_is_refused_in_a_sentence_and_leaves_no_trace(ledger
             step("challenge", "two", mode="share", share=share)
 
 
+def test_a_folder_that_holds_another_model_by_now_can_be_promoted_anew(ledger: Ledger) -> None:
+    def promoted(content: str | None) -> StepRecord:
+        return StepRecord(action="promote", model="/m/x", model_hash=content, who="ann", why="trained again")
+
+    ledger.steps.take(promoted("h1"))
+    told = ledger.steps.take(promoted("h2"))
+    assert told.champion and told.champion.model_hash == "h2" and [one.model_hash for one in told.former] == ["h1"]
+    for same in ("h2", None):
+        with pytest.raises(RecipeError, match="already"):
+            ledger.steps.take(promoted(same))
+
+
 def test_two_who_decide_on_one_standing_take_one_step(ledger: Ledger) -> None:
     seen = ledger.steps.take(step("promote", "one"))
     ledger.steps.take(step("promote", "two"), after=seen.number)

@@ -10,7 +10,7 @@ from scipy.stats import binom, binomtest
 
 from tunesmith.core.errors import DataError
 from tunesmith.score.measures import measure
-from tunesmith.score.paired import compare, compare_right, mcnemar, paired_bootstrap, score_interval
+from tunesmith.score.paired import Comparison, at_level, compare, compare_right, mcnemar, paired_bootstrap, score_interval
 from tunesmith.score.prediction import Prediction
 from tunesmith.score.resampling import Resamples
 
@@ -42,6 +42,17 @@ def test_the_score_interval_ends_where_the_score_statistic_is_1_96(wins: int, lo
         lost = minimize_scalar(unlikely, bounds=(max(0.0, -end), (1 - end) / 2), method="bounded", options={"xatol": 1e-10}).x
         spread = np.sqrt(rows * (2 * lost + end - end**2))
         assert (wins - losses - rows * end - correction) / spread == pytest.approx(target, abs=1e-3)
+
+
+def test_a_comparison_is_told_at_another_level() -> None:
+    """Exact ones as if they had been made at it; a bootstrap's arms as Student's t of 20 units is: 2.093 at 2.5%, 3.883 at 0.05%."""
+    for wins, losses, rows in ((43, 0, 100), (9, 2, 50), (30, 41, 400), (0, 5, 60), (0, 0, 30), (300, 250, 2000)):
+        told, expected = at_level(compare_right(wins, losses, rows), rows, 0.001), score_interval(wins, losses, rows, 0.001)
+        assert (told.low, told.high) == (expected.low, expected.high)
+        assert told.low < score_interval(wins, losses, rows).low and told.p_value == mcnemar(wins, losses)
+    drawn = Comparison(difference=0.1, low=0.05, high=0.2, p_value=0.001, test="paired bootstrap")
+    wider = at_level(drawn, 100, 0.0005)
+    assert (0.1 - wider.low) / 0.05 == pytest.approx(3.883 / 2.093, abs=1e-3) == (wider.high - 0.1) / 0.1 and wider.p_value == 0.001
 
 
 def test_no_disagreement_leaves_room_both_ways() -> None:

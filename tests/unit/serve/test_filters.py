@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,21 @@ def test_each_choice_has_its_own_filter_and_all_tokens_count() -> None:
     assert [len(one) for one in made.tokens] == [0, 0, 10] and not any(token.likeliest for token in made.tokens[2])
     assert line.found == {"output": {"lexicon": 2}} and line.blocked == ["output:lexicon"]
     assert [piece.index for piece in pieces if not piece.says] == [0]  # only counts; the second choice was blocked by its last piece
+
+
+class Counting(Saying):
+    """One that tells how much it read and wrote after all else, as engines do."""
+
+    async def pieces(self, ask: Ask) -> AsyncIterator[Piece]:
+        async for piece in super().pieces(ask):
+            yield replace(piece, prompt_tokens=0, answer_tokens=0)
+        yield Piece(index=0, prompt_tokens=5, answer_tokens=26)
+
+
+def test_tokens_that_are_told_after_the_end_count_too() -> None:
+    for rules in ((), (BLOCKING,)):
+        made, _, pieces = gathered(Counting("a zorgle b", "a rake b"), policy(*rules))
+        assert (made.prompt_tokens, made.answer_tokens) == (5, 26) and not pieces[-1].says
 
 
 def test_a_classifier_reads_passages_as_they_come() -> None:

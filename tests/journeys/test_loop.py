@@ -1,0 +1,90 @@
+"""The whole loop, small: served, asked through the official client, told, reviewed, trained again, promoted where it is better, and not where it is not.
+
+The full measure, with its figures, is benchmarks/loop.py; this holds the parts together on a few requests.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+pytest.importorskip("openai")
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+COLOURS = ("red", "green", "blue")
+THINGS = "car house boat shirt door cup chair hat lamp book bag coat fence wall bike plate"
+QUICK: dict[str, Any] = {
+    "method": {"name": "features", "head": "class"},
+    "train": {"epochs": 40, "learning_rate": 0.01, "threads": 1, "evaluations_per_epoch": 1, "early_stopping": {"patience": None}},
+    "evaluate": {
+        "few_shot": [0],
+        "select_rows": 8,
+        "resamples": 200,
+        "forgetting": {"enabled": False},
+        "slices": False,
+        "linear_floor": False,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def journey() -> Iterator[ModuleType]:
+    """The module `looping.journey` of the benchmark."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        from looping import journey
+
+        yield journey
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+
+
+def rows_of(looping: ModuleType) -> Any:
+    """A champion that learnt one word for each of three colours, users who have others, and a test set of all."""
+    words = {
+        "red": ("red", "scarlet", "crimson", "ruby"),
+        "green": ("green", "emerald", "olive", "lime"),
+        "blue": ("blue", "navy", "azure", "cobalt"),
+    }
+    things = THINGS.split()
+    openings = ("I want a", "Please send the", "We sold one", "She painted her")
+
+    def said(ways: slice, which: range, turn: int) -> list[tuple[str, str]]:
+        return [
+            (f"{openings[(n + turn) % 4]} {way} {things[n]}", colour) for n in which for colour in COLOURS for way in words[colour][ways]
+        ]
+
+    known, all_words, new = slice(0, 1), slice(0, 4), slice(1, 4)
+    return looping.LoopRows(
+        labels=COLOURS,
+        champion=said(known, range(16), 0),
+        traffic=[*said(new, range(8), 1), *said(known, range(8, 16), 1)],
+        test=said(all_words, range(0, 8, 2), 2),
+        arbiter=said(all_words, range(8, 16, 2), 3),
+    )
+
+
+def test_a_champion_gets_better_by_what_its_users_say(journey: ModuleType, tmp_path: Path, command: Any) -> None:
+    told: list[str] = []
+    rows = rows_of(journey)
+    loop = journey.Journey(
+        "colours",
+        journey.Sizes(traffic=len(rows.traffic)),
+        0,
+        tmp_path,
+        told.append,
+        recipe=QUICK,
+        parts=rows,
+    )
+    done = loop.loop("clean")
+    assert done.replayed["requests"] == len(rows.traffic) == 96 and 70 <= done.replayed["opinions"] <= 96
+    assert done.reviewed["accepted"] + done.reviewed["rejected"] == done.replayed["opinions"] and done.reviewed["state_new"] == 0
+    assert done.promoted, done.why
+    assert done.test_after >= done.test_before + 0.03 and done.arbiter_after == done.challenger and not done.worse
+    assert done.gain is not None and done.gain["low"] > 0 and abs(done.gain["value"] - (done.test_after - done.test_before)) < 1e-6
+    listed = command("champions", "--workspace", tmp_path / "clean", "--json")
+    assert listed.code == 0 and "tunesmith next" in listed.out
+    assert any("reviewer accepted" in line for line in told) and any("frozen test set" in line for line in told)
