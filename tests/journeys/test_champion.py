@@ -223,8 +223,10 @@ def test_a_share_of_users_gets_the_challenger_and_their_opinions_are_counted(gat
     gateway.follows(told["number"])
     sides: dict[str, int] = {"old": 0, "new": 0}
     secret = gateway.ledger.trials.secret(told["number"])
-    for number in range(20):
+    for number in range(200):  # the secret is drawn anew each time: four on each side, too few to know anything
         tried = falls_to_challenger(pseudonym(f"user\0default\0u{number}", told["number"], secret), 0.5)
+        if sides["new" if tried else "old"] == 4:
+            continue
         id_, name, _ = gateway.ask(user=f"u{number}")
         assert name == ("new" if tried else "old")
         sides[name] += 1
@@ -233,10 +235,10 @@ def test_a_share_of_users_gets_the_challenger_and_their_opinions_are_counted(gat
             httpx.post(f"{gateway.url}/feedback", json=body, headers={"Authorization": f"Bearer {gateway.secrets['shop']}"}).status_code
             == 200
         )
-    assert min(sides.values()) > 0
+    assert sides == {"old": 4, "new": 4}
     for _ in range(1500):
         found = gateway.tunesmith("trial")["opinions"]
-        if found["champion"]["opinions"] + found["challenger"]["opinions"] == 20:
+        if found["champion"]["opinions"] + found["challenger"]["opinions"] == 8:
             break
         time.sleep(0.02)
     assert (found["champion"]["people"], found["challenger"]["people"]) == (sides["old"], sides["new"])
