@@ -298,8 +298,8 @@ def test_a_job_killed_with_its_server_ends_once_and_with_the_same_weights(site: 
     assert ended.trained_tokens == done[0].trained_tokens
 
 
-def test_a_job_is_cancelled_between_two_steps_and_leaves_nothing(site: Site) -> None:
-    client = site.client()
+def test_a_job_is_cancelled_between_two_steps_and_leaves_nothing(site: Site, done: Any) -> None:
+    client, worker = site.client(), site.worker()
     file = site.upload(CHATS)
     settings = {"model": "tiny", "training_file": file.id, "hyperparameters": {"n_epochs": 50, "batch_size": 1}}
     running, waiting = client.fine_tuning.jobs.create(**settings), client.fine_tuning.jobs.create(**settings)
@@ -311,6 +311,8 @@ def test_a_job_is_cancelled_between_two_steps_and_leaves_nothing(site: Site) -> 
     until(lambda: not {running.id, waiting.id} & {path.name for path in (site.work / "jobs").iterdir()})
     with pytest.raises(openai.BadRequestError, match="already"):
         client.fine_tuning.jobs.cancel(running.id)
+    worker.terminate()
+    worker.communicate(timeout=60)
 
 
 def test_a_deleted_model_is_gone_from_list_service_and_disk(site: Site, done: Any) -> None:
