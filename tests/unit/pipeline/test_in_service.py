@@ -350,9 +350,9 @@ def test_a_rollback_waits_for_no_verdict(world: World, monkeypatch: pytest.Monke
         judging.set()
         assert go_on.wait(30)
 
-    monkeypatch.setattr("tunesmith.pipeline.judging.verdict_step", slow)
     world.step("promote", "zero")
     number = world.tried(TrialRule(0, promote_when_better=True))
+    monkeypatch.setattr("tunesmith.pipeline.judging.verdict_step", slow)
     world.opined(number, [("k", True)])
     assert world.begun is not None
     world.begun.look()
