@@ -61,8 +61,8 @@ def rows_of(looping: ModuleType) -> Any:
     return looping.LoopRows(
         labels=COLOURS,
         champion=said(known, range(16), 0),
-        traffic=[*said(new, range(8), 1), *said(known, range(8, 16), 1)],
-        test=said(all_words, range(0, 8, 2), 2),
+        traffic=[*said(new, range(8), 1), *said(new, range(8), 0), *said(new, range(8), 3), *said(known, range(8, 16), 1)],
+        test=said(all_words, range(8), 2),
         arbiter=said(all_words, range(8, 16, 2), 3),
     )
 
@@ -80,7 +80,7 @@ def test_a_champion_gets_better_by_what_its_users_say(journey: ModuleType, tmp_p
         parts=rows,
     )
     done = loop.loop("clean")
-    assert done.replayed["requests"] == len(rows.traffic) == 96 and 70 <= done.replayed["opinions"] <= 96
+    assert done.replayed["requests"] == len(rows.traffic) == 240 and 180 <= done.replayed["opinions"] <= 240
     assert done.reviewed["accepted"] + done.reviewed["rejected"] == done.replayed["opinions"] and done.reviewed["state_new"] == 0
     assert done.promoted, done.why
     assert done.test_after >= done.test_before + 0.03 and done.arbiter_after == done.challenger and not done.worse
