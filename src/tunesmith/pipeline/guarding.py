@@ -111,7 +111,7 @@ def _scorer(config: ClassifierConfig, place: Workspace) -> Scorer:
     import torch
 
     from tunesmith.evaluate.classifier import Classifier
-    from tunesmith.pipeline.serving import named_model
+    from tunesmith.pipeline.naming import named_model
 
     folder = named_model(config.model, place).folder
     found = Classifier.at(folder, config.labels, config.model, setting="classifier.model", labels_setting="classifier.labels")

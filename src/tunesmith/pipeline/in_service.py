@@ -40,7 +40,7 @@ def local_loader(place: Workspace, config: ServeConfig) -> Load:
     def load(model: InService) -> Loaded:
         import tunesmith.models.load  # noqa: F401  quiets the libraries that load weights
         from tunesmith.models.package import load_model, model_digest
-        from tunesmith.pipeline.serving import named_model
+        from tunesmith.pipeline.naming import named_model
         from tunesmith.serve.local import LocalModel
 
         named = named_model(model.model, place)

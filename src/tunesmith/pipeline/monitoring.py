@@ -102,7 +102,7 @@ def monitor(place: "Workspace", model: str | None = None, line: str | None = Non
 
 def _subjects(place: "Workspace", ledger: "Ledger", model: str | None, line: str | None) -> list[Subject]:
     if model is not None:
-        from tunesmith.pipeline.serving import named_model
+        from tunesmith.pipeline.naming import named_model
 
         named = named_model(model, place)
         return [Subject(named.name, _hash_of(ledger, named.folder), named.folder)]

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 3.0
 """A running gateway waits for a locked ledger no longer than so."""
 
-__all__ = ["Named", "Serving", "bound", "named_model", "refuse_in_the_open"]
-
 
 def refuse_in_the_open(config: ServeConfig, ledger: "Ledger") -> bool:
     """Whether requests need a key; they do from the first key on that the ledger was given.
