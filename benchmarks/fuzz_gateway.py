@@ -4,7 +4,8 @@
 
 Bytes over real sockets to the real server: random bytes, requests with hostile values in every place of a body, broken chunks, lengths,
 headers and encodings, pipelines, half-closed and silent connections, path traversal. Secrets and personal data are planted in all of
-them; afterwards every log, stderr and the ledger are searched for those. `--model FOLDER` serves a real model instead of a quick one;
+them; afterwards every log, stderr and the ledger are searched for those. `--model FOLDER` serves a real model instead of the quick ones,
+and may be given twice: requests ask for one called `echo` and for one called `labels`, so folders of these names are reached;
 `--schemathesis PROGRAM` also runs schemathesis over the server's own OpenAPI (an environment of its own, e.g. in `.bench/`).
 """
 
@@ -335,21 +336,22 @@ def _rss(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize() // 2**20
 
 
-def _started(folder: Path, model: str | None) -> tuple["subprocess.Popen[str]", int, str]:
+def _started(folder: Path, models: list[str] | None) -> tuple["subprocess.Popen[str]", int, str]:
     """A server: the quick one of the tests, or a real one."""
     errors = folder / "stderr.txt"
-    if model is not None:
+    if models is not None:
         call = [
             sys.executable,
             "-m",
             "tunesmith",
             "serve",
-            model,
+            *models,
             "--port",
             "0",
             "--workspace",
             str(folder / "work"),
             "--json",
+            "--quiet",
             "--receive-seconds",
             "2",
         ]
@@ -385,7 +387,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--model")
+    parser.add_argument("--model", action="append")
     parser.add_argument("--schemathesis")
     parser.add_argument("--examples", type=int, default=100)
     parser.add_argument("--out", type=Path)

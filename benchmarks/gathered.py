@@ -1,4 +1,4 @@
-"""What benchmark scripts share that gather their cases from a folder: one module a subject, with `cases()`; see benchmarks/data.py."""
+"""What benchmark scripts share that gather their cases from a folder: one module a subject, with `cases`; see benchmarks/data.py."""
 
 import argparse
 import importlib
@@ -28,7 +28,8 @@ def known(folder: str) -> dict[str, Callable[[], dict[str, Any]]]:
     for path in sorted((HERE / folder).glob("*.py")):
         if path.stem == "__init__":
             continue
-        for name, measure in importlib.import_module(f"{folder}.{path.stem}").cases().items():
+        offered = importlib.import_module(f"{folder}.{path.stem}").cases
+        for name, measure in (offered() if callable(offered) else offered).items():
             if name in found:
                 sys.exit(f"two modules have a case {name}: rename one")
             found[name] = measure
@@ -52,11 +53,13 @@ def shown(one: dict[str, Any]) -> str:
     return f"{figure} {one['unit']} ({low} to {high} over {one.get('repeats', 1)}; to reach {one.get('to_reach')}), {one['took_seconds']} s"
 
 
-def arguments(about: str, names: list[str]) -> argparse.Namespace:
-    """The command line."""
+def arguments(about: str, names: list[str], *, full: bool = False) -> argparse.Namespace:
+    """The command line; `full`: whether there is something to measure again first."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", action="append", metavar="NAME", help=f"only these; all where absent: {', '.join(names)}")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
+    if full:
+        parser.add_argument("--full", action="store_true", help="measure again what the cases replay")
     args = parser.parse_args()
     if unknown := set(args.case or ()) - set(names):
         sys.exit(f"no such case: {', '.join(sorted(unknown))}. The cases: {', '.join(names)}")
@@ -65,10 +68,15 @@ def arguments(about: str, names: list[str]) -> argparse.Namespace:
     return args
 
 
-def main(about: str, folder: str) -> None:
-    """Measure the cases of a folder and print what they tell; `about` is the script's own docstring."""
+def main(about: str, folder: str, *, full: Callable[[], None] | None = None) -> None:
+    """Measure the cases of a folder and print what they tell; `about` is the script's own docstring.
+
+    `full`: with `--full`, measures again what the cases replay, before they do.
+    """
     cases = known(folder)
-    args = arguments(about, list(cases))
+    args = arguments(about, list(cases), full=full is not None)
+    if full is not None and args.full:
+        full()
     results: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     for name in args.case or cases:

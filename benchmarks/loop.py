@@ -16,6 +16,9 @@ which rows, which users, which errors.
   model took the champion's place, by the plain accuracy on the arbiter's set (0).
 - `loop-worse-unreviewed`: the same with nothing reviewed at all (`next.unreviewed: true`): the gate alone (0).
 
+Of the sample, five labels: with all thirteen there are too few rows of each for a first model that is worth asking and test rows enough
+for the gate.
+
     .venv/bin/python benchmarks/loop.py --story                       one loop, told in plain lines (make loop)
     .venv/bin/python benchmarks/loop.py --json --seeds 10 > benchmarks/results/DATE-loop.json
 """
@@ -34,6 +37,8 @@ from looping.journey import Journey, Kind, Outcome
 from looping.rows import DATA, Sizes
 
 CASES = ("loop-gain", "loop-promoted-clean", "loop-worse-poisoned", "loop-worse-unreviewed")
+SHORT = CASES[:3]
+"""Told of the sample, whose models train all their weights: the loop that nobody reviews only where it is asked for."""
 TO_REACH = {"loop-gain": 3.0, "loop-promoted-clean": 9, "loop-worse-poisoned": 0, "loop-worse-unreviewed": 0}
 KINDS: dict[str, Kind] = {
     "loop-gain": "clean",
@@ -42,8 +47,24 @@ KINDS: dict[str, Kind] = {
     "loop-worse-unreviewed": "unreviewed",
 }
 """Which loop a case is measured on."""
-SAMPLE: dict[str, Any] = {"method": {"head": "class"}, "train": {"epochs": 8, "learning_rate": 1e-3}}
+HEADINGS: dict[Kind, str] = {
+    "clean": "With honest users, most of them careful",
+    "poisoned": "With {poisoned:.0%} malicious users, reviewed",
+    "unreviewed": "The same opinions, and nobody reviews them",
+}
+ROWS = {"banking77": "15 labels of banking77", "sample": "five of the labels of the sample that comes along, whose messages are invented"}
+PLAYED = """\
+Simulated: who asks, what they say of the answers (careful users are right in 97%, careless ones in 60%), and a reviewer who errs in {error:.0%}.
+Rows: {rows}.
+Real: the server, the openai client, the ledger, the training, and the gate that decides who serves."""
+"""Said before a story."""
+SAMPLE: dict[str, Any] = {
+    "method": {"head": "class"},
+    "train": {"epochs": 5, "learning_rate": 1e-3, "evaluations_per_epoch": 2, "early_stopping": {"patience": None}},
+}
 """Of the champion's recipe for the sample, whose labels hang on the order of clauses: a head on a frozen base does not learn them."""
+SPLIT = {"validation": 0.4}
+"""Of the champion's rows: what chooses its checkpoint chooses that of every round after it, and a dozen rows choose by luck."""
 
 
 def arguments() -> argparse.Namespace:
@@ -51,15 +72,14 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10, help="loops of each kind")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--requests", type=int, help="of each loop; 1,000, of the sample 650")
-    parser.add_argument(
-        "--champion", type=int, help="rows that the first champion learns from; 150, of the sample 390: more make it harder to better"
-    )
+    parser.add_argument("--requests", type=int, help="of each loop; 1,000, of the sample 440")
+    parser.add_argument("--champion", type=int, help="rows of the first champion; 150, of the sample 240: more make it harder to better")
     parser.add_argument("--reviewer-error", type=float, default=0.05)
     parser.add_argument("--poisoned", type=float, default=0.3, help="share of opinions that are malicious")
     parser.add_argument("--task", choices=("banking77", "sample"), help="banking77 where it is there, else the sample")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the public data sets")
     parser.add_argument("--case", action="append", choices=CASES, help="only these")
+    parser.add_argument("--threads", type=int, help="of training on the sample; all cores where absent: too many where others work too")
     parser.add_argument("--story", action="store_true", help="one loop of each kind, told in plain lines")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     parser.add_argument("--keep", type=Path, help="folder to work in, kept afterwards: the same call goes on; a temporary one where absent")
@@ -110,17 +130,25 @@ def main() -> int:
     """Measure, print; 1 where a loop failed."""
     args = arguments()
     args.task = args.task or ("banking77" if (args.data / "banking77").is_dir() else "sample")
-    wanted = args.case or CASES
+    wanted = args.case or (SHORT if args.story and args.task == "sample" else CASES)
     kinds = list(dict.fromkeys(KINDS[name] for name in wanted))
     tell: Callable[[str], None] = story if args.story else log
     found: dict[Kind, list[Outcome]] = {kind: [] for kind in kinds}
     failed: list[dict[str, Any]] = []
+    if args.story:
+        story(PLAYED.format(error=args.reviewer_error, rows=ROWS[args.task]))
     with tempfile.TemporaryDirectory() as temporary:
         for seed in range(args.first_seed, args.first_seed + (1 if args.story else args.seeds)):
             folder = (args.keep or Path(temporary)) / f"seed-{seed}"
-            made = {} if args.task == "banking77" else SAMPLE
-            journey = Journey(args.task, _sizes(args), seed, folder, tell, args.poisoned, args.reviewer_error, args.data, recipe=made)
+            made, split = ({}, {}) if args.task == "banking77" else (SAMPLE, SPLIT)
+            if made and args.threads:
+                made = SAMPLE | {"train": SAMPLE["train"] | {"threads": args.threads}}
+            journey = Journey(
+                args.task, _sizes(args), seed, folder, tell, args.poisoned, args.reviewer_error, args.data, recipe=made, split=split
+            )
             for kind in kinds:
+                if args.story:
+                    story(f"\n{HEADINGS[kind].format(poisoned=args.poisoned)}:")
                 try:
                     found[kind].append(journey.loop(kind))
                     log(f"seed {seed}, {kind}: {found[kind][-1].sentence}")
@@ -140,7 +168,7 @@ def _sizes(args: argparse.Namespace) -> Sizes:
     """The sample has fewer rows."""
     if args.task == "banking77":
         return Sizes(champion=args.champion or 150, traffic=args.requests or 1000)
-    return Sizes(champion=args.champion or 390, traffic=args.requests or 650, test=280, arbiter=280)
+    return Sizes(labels=5, champion=args.champion or 240, traffic=args.requests or 440, test=230, arbiter=170)
 
 
 if __name__ == "__main__":

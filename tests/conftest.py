@@ -1,12 +1,21 @@
 """Fixtures every floor's tests may use: real data where it lies beside the checkout, and a base small enough for seconds."""
 
+import importlib.util
 import json
 import os
+import pwd
 import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from sqlalchemy import URL, make_url
 
 ROOT = Path(__file__).parent.parent
 
@@ -87,3 +96,73 @@ def colour_file(tmp_path_factory: pytest.TempPathFactory, colour_rows: list[dict
     path = tmp_path_factory.mktemp("rows") / "colours.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in colour_rows))
     return path
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Starts the real command in processes of their own: `.start("run", ...)`; see nursery.py."""
+    spec = importlib.util.spec_from_file_location("nursery", Path(__file__).with_name("nursery.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made = module.Nursery(tmp_path_factory.mktemp("nursery"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """A PostgreSQL server: the one TUNESMITH_TEST_POSTGRES names (an SQLAlchemy URL whose user may create schemas), else one started for
+    the occasion from the installed binaries; else tests that ask for it skip.
+    """
+    pytest.importorskip("psycopg", reason="the PostgreSQL driver psycopg is not installed")
+    named = os.environ.get("TUNESMITH_TEST_POSTGRES")
+    folder = binaries()
+    if named:
+        yield make_url(named).set(drivername="postgresql+psycopg")
+    elif folder is None:
+        pytest.skip("no PostgreSQL: set TUNESMITH_TEST_POSTGRES to a server's URL, or install postgresql")
+    elif os.geteuid() == 0:  # the server refuses root, and its user can't enter root's temporary folders
+        names = {entry.pw_name for entry in pwd.getpwall()}
+        place = Path(tempfile.mkdtemp(prefix="tunesmith-pg-"))
+        try:
+            yield from cluster(folder, place, "postgres" if "postgres" in names else "nobody")
+        finally:
+            shutil.rmtree(place)
+    else:
+        yield from cluster(folder, tmp_path_factory.mktemp("pg"), None)
+
+
+def binaries() -> Path | None:
+    """The newest installed server's folder."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    return found[-1].parent if found else None
+
+
+def cluster(folder: Path, place: Path, user: str | None) -> Iterator[URL]:
+    """A throw-away server on a Unix socket, stopped at the end."""
+    who: dict[str, Any] = {"cwd": place}
+    if user is not None:
+        entry = pwd.getpwnam(user)
+        os.chown(place, entry.pw_uid, entry.pw_gid)
+        who |= {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    data, log = place / "data", place / "log"
+    subprocess.run(
+        [folder / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-N"], check=True, capture_output=True, timeout=300, **who
+    )
+    options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={place}", "-c", "fsync=off"]
+    with log.open("w") as output:
+        process = subprocess.Popen([folder / "postgres", "-D", data, *options], stdout=output, stderr=output, **who)
+    try:
+        deadline = time.monotonic() + 120
+        while subprocess.run([folder / "pg_isready", "-q", "-h", place], check=False).returncode:
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield URL.create("postgresql+psycopg", username="tester", database="postgres", query={"host": str(place)})
+    finally:
+        process.send_signal(signal.SIGINT)  # a fast shutdown: clients still connected are cut off
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -93,6 +93,8 @@ class Journey:
     data: Path = DATA
     recipe: dict[str, Any] = field(default_factory=dict)
     """Sections of the champion's recipe that differ: for tests, smaller ones."""
+    split: dict[str, Any] = field(default_factory=dict)
+    """How the champion's rows are divided, where that differs."""
     parts: LoopRows | None = None
     """The rows; drawn by task, sizes and seed where absent."""
     _measured: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -136,7 +138,8 @@ class Journey:
         rows = {name: str(write_rows(self.folder / f"{name}.jsonl", getattr(self.rows, name))) for name in ("champion", "test")}
         asked = {
             "seed": self.seed,
-            "data": {"path": rows["champion"], "test_path": rows["test"], "task": "classify"},
+            "data": {"path": rows["champion"], "test_path": rows["test"], "task": "classify"}
+            | ({"split": self.split} if self.split else {}),
             "method": METHOD,
             "train": TRAIN,
             "evaluate": EVALUATE,

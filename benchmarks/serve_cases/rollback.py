@@ -156,6 +156,7 @@ def measure(turns: int = 6, clients: int = 8) -> dict[str, Any]:
         "unit": "s",
         "spread": [round(min(back), 3), round(max(back), 3)],
         "repeats": len(back),
+        "to_reach": 2,
         "ours": {
             "rollback": [round(one, 3) for one in back],
             "promote again": [round(one, 3) for one in times[1::2]],

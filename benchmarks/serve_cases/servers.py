@@ -18,7 +18,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-START_SECONDS = 120.0
+START_SECONDS = 400.0
 
 
 class ServerFailed(Exception):

@@ -5,7 +5,7 @@ import importlib.util
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -64,6 +64,14 @@ def _command(*arguments: object) -> Said:
     finally:
         sys.argv = argv
     return Said(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_time_for_the_yardstick() -> Iterator[None]:
+    """Every training asks for a tenth of a second how fast the machine multiplies: here one product has to do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tunesmith.train.machine._SECONDS", 0.0)
+        yield
 
 
 @pytest.fixture(scope="session")

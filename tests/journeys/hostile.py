@@ -1,7 +1,7 @@
 """A gateway to be attacked: the real server (uvicorn, routes, keys, ledger, log) over a model that is quick and simple.
 
-As a program it waits for orders on stdin, one a line: `start ARGUMENTS...` forks a server as `tunesmith serve` would run it and prints its
-pid and URL; the forks share what was imported, so that a server is up in a moment and can be killed often.
+As a program it waits for orders on stdin, one a line, forks a server as `tunesmith serve` would run it, or a worker, and prints its pid and
+URL; the forks share what was imported, so that a server is up in a moment and can be killed often.
 """
 
 import asyncio
@@ -113,6 +113,17 @@ def serve(workspace: str, settings: dict[str, Any], log: str | None) -> None:
     serving.run(told)
 
 
+def work(workspace: str, bases: list[str]) -> None:
+    """A worker whose jobs are quick, until it is told to stop."""
+    import quick_jobs
+
+    def told(url: str) -> None:
+        ready.append(url)
+        print(json.dumps({"pid": os.getpid(), "url": url}), flush=True)
+
+    quick_jobs.work(workspace, bases, told)
+
+
 def main() -> None:
     with quick_models():
         _obey()
@@ -124,6 +135,7 @@ def _obey() -> None:
     import uvicorn  # noqa: F401
 
     import tunesmith.pipeline.serving
+    import tunesmith.pipeline.worker
     import tunesmith.serve.app  # noqa: F401
     from tunesmith.ledger.ledger import Ledger  # noqa: F401
 
@@ -137,7 +149,10 @@ def _obey() -> None:
                 os.close(0)
                 os.dup2(os.open(order["stderr"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
                 _end_with(parent, order.get("seconds", 180))
-                serve(order["workspace"], order["settings"], order.get("log"))
+                if order["settings"].pop("worker", False):
+                    work(order["workspace"], order["settings"]["bases"])
+                else:
+                    serve(order["workspace"], order["settings"], order.get("log"))
                 code = 0
             except Exception as error:
                 told = {"failed": f"{type(error).__name__}: {error}"}

@@ -1,10 +1,6 @@
 """Champion and challenger in a running gateway, asked by the real `openai` client: promoted, rolled back and tried while requests go on."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -83,11 +79,21 @@ class Gateway:
         return whole.id, self.named(whole.system_fingerprint), whole.choices[0].message.content
 
     def named(self, fingerprint: str) -> str:
-        """Whose fingerprint it is."""
+        """Whose fingerprint it is; `either` where it tells no single model."""
         from tunesmith.models.package import model_digest
 
         hashes = {model_digest(path)[:12]: name for name, path in self.models.items()}
-        return hashes[fingerprint.rsplit("-", 1)[1]]
+        return hashes.get(fingerprint.rsplit("-", 1)[1], "either")
+
+    def answered(self, id_: str) -> str:
+        """Which model made an answer, as the ledger knows a moment later."""
+        from tunesmith.models.package import model_digest
+
+        for _ in range(3000):
+            if (found := self.ledger.requests.find(id_)) is not None:
+                return {model_digest(path): name for name, path in self.models.items()}[str(found.model_hash)]
+            time.sleep(0.02)
+        raise AssertionError(f"{id_} was never written")
 
     def tunesmith(self, *arguments: Any) -> Any:
         said = self.command(*arguments, "--workspace", self.workspace, "--json")
@@ -96,7 +102,7 @@ class Gateway:
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, command: Any) -> Iterator[Gateway]:
+def gateway(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, command: Any, nursery: Any) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("champion")
     work = folder / "work"
     work.mkdir()
@@ -106,37 +112,13 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, command: 
         for who, scopes in (("shop", ["chat", "feedback"]), ("boss", ["admin"])):
             secrets[who] = ledger.keys.create(who, scopes)[1]
         ledger.steps.take(StepRecord(action="promote", model=str(models["old"]), who="ann", why="the first"))
-        call = [
-            sys.executable,
-            "-m",
-            "tunesmith",
-            "serve",
-            "--champion",
-            "--port",
-            "0",
-            "--keep-requests",
-            "1",
-            "--workspace",
-            str(work),
-            "--json",
-        ]
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-        with (folder / "stderr.txt").open("w") as errors:
-            process = subprocess.Popen([*call, "--quiet"], stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, (folder / "stderr.txt").read_text()
+        process = nursery.start("serve", "--champion", "--port", 0, "--keep-requests", 1, "--workspace", work, "--json", "--quiet")
         try:
-            yield Gateway(json.loads(line)["url"], work, models, secrets, ledger, command)
+            yield Gateway(process.url(), work, models, secrets, ledger, command)
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.communicate(timeout=60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
+            said = process.end(signal.SIGTERM)
     assert process.returncode == 0
-    assert "Traceback" not in (folder / "stderr.txt").read_text()
+    assert "Traceback" not in said
 
 
 @pytest.fixture(autouse=True)
@@ -222,14 +204,16 @@ def test_a_share_of_users_gets_the_challenger_and_their_opinions_are_counted(gat
     told = gateway.tunesmith("challenge", gateway.models["new"], "--share", "0.5", "--end-when-worse")
     gateway.follows(told["number"])
     sides: dict[str, int] = {"old": 0, "new": 0}
+    again = gateway.command("challenge", gateway.models["new"], "--shadow", "--workspace", gateway.workspace)
+    assert again.code == 2 and "is tried beside the champion of 'champion' already" in again.err and gateway.state()["mode"] == "share"
     secret = gateway.ledger.trials.secret(told["number"])
     for number in range(200):  # the secret is drawn anew each time: four on each side, too few to know anything
         tried = falls_to_challenger(pseudonym(f"user\0default\0u{number}", told["number"], secret), 0.5)
         if sides["new" if tried else "old"] == 4:
             continue
         id_, name, _ = gateway.ask(user=f"u{number}")
-        assert name == ("new" if tried else "old")
-        sides[name] += 1
+        assert name == "either" and gateway.answered(id_) == ("new" if tried else "old")
+        sides[gateway.answered(id_)] += 1
         body = {"completion_id": id_, "thumbs": "down" if tried else "up"}
         assert (
             httpx.post(f"{gateway.url}/feedback", json=body, headers={"Authorization": f"Bearer {gateway.secrets['shop']}"}).status_code

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,11 @@ from tunesmith.models.methods import adapt
 from tunesmith.models.package import Bundle, load_model, renderer_of, save_model
 from tunesmith.pipeline.serving import Serving
 from tunesmith.pipeline.workspace import Workspace
+from tunesmith.serve import engine as engines
 from tunesmith.serve.config import ServeConfig
+from tunesmith.serve.engine import Engine, EngineAt
+from tunesmith.serve.passed import Answer
+from tunesmith.serve.refusals import Refusal
 
 openai = pytest.importorskip("openai")
 KEY = "engine-key-of-the-operator"
@@ -301,9 +306,12 @@ BAD_DAYS: dict[str, tuple[Act, int, str]] = {
         "refuses the request: context is 4096 tokens",
     ),
     "no words": (_status("422 Unprocessable Entity", [1]), 400, "does not say why"),
+    "FastAPI's words": (_status("400 Bad Request", {"detail": "prompt must be a string."}), 400, "refuses the request: prompt must be"),
+    "FastAPI's fields": (_status("422 Unprocessable Entity", {"detail": [{"loc": ["body"], "msg": "too long"}]}), 400, "request: too long"),
+    "no such place": (_status("404 Not Found", {"detail": "Not Found"}), 502, "has no /chat/completions, or not this model"),
     "no HTTP": (_raw(b"hello\r\n\r\n"), 502, "doesn't answer as HTTP has it"),
     "closes at once": (_raw(b""), 502, "breaks off"),
-    "half an answer": (_raw(JSON_200 + b'900\r\n\r\n{"choices": [{"mess'), 502, "breaks off"),
+    "half an answer": (_raw(JSON_200 + b'900\r\n\r\n{"choices": [{"mess'), 502, "broke off in the middle"),
     "no JSON": (_raw(JSON_200 + b"5\r\n\r\n<htm>"), 502, "something else than its API says"),
     "bytes": (_raw(JSON_200 + b"4\r\n\r\n\xff\xfe\x00\x01"), 502, "something else"),
     "another shape": (_status("200 OK", {"choices": "many"}), 502, "something else than its API says"),
@@ -330,9 +338,9 @@ def test_what_an_engine_does_wrong_is_told_in_a_sentence(plain: Gateway, hasty: 
 FIRST = b'data: {"choices": [{"index": 0, "delta": {"content": "One"}}]}\n\n'
 LAST = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\n'
 BAD_STREAMS: dict[str, tuple[Act, int | None, str]] = {
-    "closes in the middle": (_events(FIRST), None, "breaks off"),
+    "closes in the middle": (_events(FIRST), None, "broke off in the middle"),
     "ends without an end": (_events(FIRST, b"data: [DONE]\n\n", b""), None, "broke off"),
-    "never says that it is done": (_events(FIRST, LAST, b""), None, "broke off"),
+    "breaks off behind its end": (_events(FIRST, LAST), None, "broke off in the middle"),
     "garbage in the middle": (_events(FIRST, b"data: <html>\n\n"), None, "something else"),
     "an error in the middle": (_events(FIRST, b'data: {"error": {"message": "CUDA out of memory"}}\n\n'), None, "with an error"),
     "goes on after its end": (_events(FIRST, LAST, FIRST), None, "nobody asked for"),
@@ -353,6 +361,32 @@ def test_what_goes_wrong_in_a_stream_is_told_in_the_stream(plain: Gateway, hasty
     assert text == ("" if status else "One")
     engine.act = None
     assert plain.streamed() == ("0 Where is my rake?", None, True)
+
+
+def test_a_stream_that_ends_with_its_body_is_whole(plain: Gateway, engine: FakeEngine) -> None:
+    engine.act = _events(FIRST, LAST, b"")  # `transformers serve` never says [DONE]
+    assert plain.streamed() == ("One", None, True)
+
+
+def test_a_stop_that_the_engine_writes_or_does_not_know_is_cut(plain: Gateway, engine: FakeEngine) -> None:
+    said = [b'data: {"choices": [{"index": 0, "delta": {"content": "%s"}}]}\n\n' % part for part in (b"One. E", b"N", b"D and more")]
+    engine.act = _events(*said, LAST, b"data: [DONE]\n\n", b"")
+    assert plain.streamed(stop=["END", "never"]) == ("One. ", None, True)
+    engine.act = _status("200 OK", {"choices": [{"message": {"content": "One. END"}, "finish_reason": "length"}]})
+    choice = plain.chat(stop="END").json()["choices"][0]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("One. ", "stop")
+    engine.act = _events(*said[:2], LAST, b"data: [DONE]\n\n", b"")
+    assert plain.streamed(stop=["END"]) == ("One. EN", None, True)
+
+
+def test_what_the_engine_leaves_aside_without_a_word_is_told(plain: Gateway, engine: FakeEngine) -> None:
+    engine.act = _status("200 OK", {"choices": [{"message": {"content": "One"}, "finish_reason": "stop"}]})
+    for more, said in (({"n": 2}, "gave 1 of 2 answers: ask for one"), ({"logprobs": True}, "no log-probabilities: leave logprobs out")):
+        found = plain.chat(**more)
+        assert found.status_code == 400 and said in found.json()["error"]["message"]
+    engine.act = _events(FIRST, LAST, b"data: [DONE]\n\n", b"")
+    text, error, done = plain.streamed(n=2)
+    assert text == "One" and error is not None and "gave 1 of 2 answers" in error["message"] and not done
 
 
 def test_a_stream_that_comes_byte_by_byte_is_read(plain: Gateway, engine: FakeEngine) -> None:
@@ -587,13 +621,21 @@ def test_labels_behind_an_engine_are_scored_as_they_were_evaluated(saved: dict[s
         assert odd.status_code == 502 and "log-probabilities" in odd.json()["error"]["message"]
 
 
-def test_labels_are_refused_where_the_engine_does_not_tell_how_likely_they_are(saved: dict[str, Path], tmp_path: Path) -> None:
-    with (
-        running(FakeEngine(answer=Running(saved["labels"], echoes=False))) as engine,
-        gateway(tmp_path, engine.url, str(saved["labels"])) as made,
-    ):
-        for found in (made.chat(), made.client.post("classify", json={"model": made.name, "input": "x"})):
-            assert found.status_code == 400 and "echoes logprobs" in found.json()["error"]["message"]
+def test_labels_are_not_served_where_the_engine_does_not_tell_how_likely_they_are(
+    saved: dict[str, Path], tmp_path: Path, command: Any
+) -> None:
+    answer = Running(saved["labels"], echoes=False)
+    with running(FakeEngine(answer=answer)) as engine:
+        found = command("serve", saved["labels"], "--engine", engine.url, "--port", "0", "--workspace", tmp_path)
+        assert found.code == 3 and "echoes log-probabilities" in found.err and "without --engine" in found.err
+        engine.act = _status("503 Service Unavailable", {})  # one that still loads is told by what it lacks when it is there
+        with gateway(tmp_path, engine.url, str(saved["labels"])) as made:
+            engine.act = None
+            for said in (made.chat(), made.client.post("classify", json={"model": made.name, "input": "x"})):
+                assert said.status_code == 503 and said.json()["error"]["code"] == "engine_without_scores", said.text
+            assert made.client.get(str(made.client.base_url).removesuffix("v1/") + "ready").status_code == 503
+            answer.echoes = True
+            assert made.chat().status_code == 200
 
 
 def test_an_engine_with_another_template_is_not_asked(saved: dict[str, Path], tmp_path: Path) -> None:
@@ -612,3 +654,126 @@ def test_a_head_is_not_served_by_an_engine(saved: dict[str, Path], tmp_path: Pat
     assert found.code == 2 and "answers by a task head" in found.err
     several = command("serve", saved["writer"], saved["labels"], "--engine", "http://127.0.0.1:1/v1", "--workspace", tmp_path)
     assert several.code == 2 and "one model" in several.err
+
+
+# The connection to it
+
+
+def _over_waiting(engine: FakeEngine, act: Act) -> str | None:
+    """What a request comes to while three connections wait: the words of the answer, or the code of the refusal."""
+
+    async def all_of_it() -> str | None:
+        to = Engine(EngineAt(engine.url, model="engine-model"))
+        try:
+            await asyncio.gather(*(to.post("/completions", {"prompt": "x"}, Answer) for _ in range(3)))
+            engine.asked.clear()
+            engine.act = act
+            return (await to.post("/completions", {"prompt": "again"}, Answer)).choices[0].words()
+        except Refusal as refusal:
+            return refusal.code
+        finally:
+            await to.aclose()
+
+    return asyncio.run(all_of_it())
+
+
+async def _closes(body: dict[str, Any], writer: Writer) -> None:
+    writer.close()
+
+
+async def _resets(body: dict[str, Any], writer: Writer) -> None:
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize("ends", [_closes, _resets])
+def test_a_connection_that_closes_as_we_write_costs_no_request_and_one_that_is_broken_by_it_breaks_no_third(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, ends: Act
+) -> None:
+    monkeypatch.setattr(engines, "RACE_SECONDS", 60.0)
+
+    async def once(body: dict[str, Any], writer: Writer) -> None:
+        engine.act = None
+        await ends(body, writer)
+
+    assert _over_waiting(engine, once) == "0 again"
+    before = engine.connections
+    assert _over_waiting(engine, ends) == "bad_engine"
+    assert len(engine.asked) == 2 and engine.connections == before + 4  # the three, and a new one for the repeat
+
+
+def test_a_request_that_an_engine_worked_on_before_it_broke_off_is_not_sent_again(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "RACE_SECONDS", 0.05)
+
+    async def works(body: dict[str, Any], writer: Writer) -> None:
+        await asyncio.sleep(0.1)
+        writer.close()
+
+    assert _over_waiting(engine, works) == "bad_engine" and len(engine.asked) == 1
+
+
+def test_a_name_that_is_never_resolved_is_an_engine_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent:
+        def __init__(self, **settings: Any) -> None: ...
+
+        async def resolve(self, *asked: Any, **settings: Any) -> Any:
+            await asyncio.Event().wait()
+
+        async def close(self) -> None: ...
+
+    monkeypatch.setattr("aiohttp.connector.DefaultResolver", Silent)
+
+    async def asked() -> Refusal:
+        to = Engine(EngineAt("http://engine.example/v1", model="m", connect_seconds=0.05))
+        async with asyncio.timeout(20):
+            with pytest.raises(Refusal) as found:
+                await to.post("/completions", {"prompt": "x"}, Answer)
+        await to.aclose()
+        return found.value
+
+    refusal = asyncio.run(asked())
+    assert (refusal.status, refusal.code) == (503, "engine_unreachable")
+
+
+def test_an_engine_that_runs_past_a_stop_is_left(plain: Gateway, engine: FakeEngine) -> None:
+    async def endless(body: dict[str, Any], writer: Writer) -> None:
+        begin(writer)
+        words = iter(["One.", " EN", "D", " a secret"])
+        try:
+            while True:
+                word = next(words, " and more")
+                logprobs = {"content": [{"token": word, "logprob": -1.0}]}
+                event(writer, {"choices": [{"index": 0, "delta": {"content": word}, "logprobs": logprobs, "finish_reason": None}]})
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        except ConnectionError:
+            engine.left.set()
+
+    engine.act = endless
+    client = openai.OpenAI(base_url=str(plain.client.base_url), api_key="any", max_retries=0, timeout=30)
+    asked = {"model": plain.name, "messages": [{"role": "user", "content": "x"}], "stop": ["END"], "logprobs": True}
+    pieces = [piece.choices[0] for piece in client.chat.completions.create(**asked, stream=True)]
+    assert "".join(piece.delta.content or "" for piece in pieces) == "One. " and pieces[-1].finish_reason == "stop"
+    assert [token.token for piece in pieces if piece.logprobs for token in piece.logprobs.content] == ["One."]
+    assert engine.left.wait(timeout=10)
+    content = [{"token": word, "logprob": -1.0} for word in ("One.", " ", "END", " a secret")]
+    said = {"message": {"content": "One. END a secret"}, "finish_reason": "length", "logprobs": {"content": content}}
+    engine.act = _status("200 OK", {"choices": [said]})
+    whole = client.chat.completions.create(**asked).choices[0]
+    assert (whole.message.content, whole.finish_reason) == ("One. ", "stop")
+    assert [token.token for token in whole.logprobs.content] == ["One.", " "]
+
+
+def test_a_choice_that_runs_past_its_stop_waits_for_the_others(plain: Gateway, engine: FakeEngine) -> None:
+    def says(index: int, word: str, finish: str | None = None) -> bytes:
+        choice = {"index": index, "delta": {"content": word}, "finish_reason": finish}
+        return f"data: {json.dumps({'choices': [choice]})}\n\n".encode()
+
+    parts = [says(0, "aEND"), says(0, "x"), says(1, "b"), says(0, "x"), says(1, "c", "stop"), says(0, "x")]
+    engine.act = _events(*parts, hang=True)
+    assert plain.streamed(n=2, stop=["END"]) == ("abc", None, True)
+    usage = b'data: {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 9}}\n\n'
+    engine.act = _events(*parts, says(0, "", "length"), usage, b"data: [DONE]\n\n", b"")
+    assert plain.streamed(n=2, stop=["END"]) == ("abc", None, True)

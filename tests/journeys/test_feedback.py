@@ -1,10 +1,7 @@
 """Feedback from a real server to rows that a recipe reads: given over HTTP, kept through kill -9, reviewed, exported, checked."""
 
 import io
-import json
-import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +24,7 @@ class Server:
     url: str
     workspace: Path
     model: str
-    process: "subprocess.Popen[str]"
+    process: Any
     secrets: dict[str, str]
 
     def feedback(self, who: str, **body: Any) -> httpx.Response:
@@ -39,7 +36,9 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, command: Any, write_recipe: Any, write_rows: Any) -> Iterator[Server]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, command: Any, write_recipe: Any, write_rows: Any, nursery: Any
+) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("feedback")
     work = folder / "work"
     chats = [
@@ -55,31 +54,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, command: A
         made = command("keys", "create", name, "--scope", "chat", "--scope", "feedback", "--tenant", tenant, "--workspace", work, "--json")
         secrets[name] = made.json()["secret"]
     model = said.json()["id"]
-    call = [
-        sys.executable,
-        "-m",
-        "tunesmith",
-        "serve",
-        model,
-        "--port",
-        "0",
-        "--workspace",
-        str(work),
-        "--json",
-        "--quiet",
-        "--keep-requests",
-        "1",
-    ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise AssertionError(process.communicate(timeout=30)[1])
-    yield Server(json.loads(line)["url"], work, model, process, secrets)
-    if process.poll() is None:
-        process.kill()
-        process.communicate(timeout=60)
+    process = nursery.start("serve", model, "--port", 0, "--workspace", work, "--json", "--quiet", "--keep-requests", 1)
+    yield Server(process.url(), work, model, process, secrets)
+    process.end(signal.SIGKILL)
 
 
 def test_what_was_accepted_is_there_after_kill_9_and_only_ones_own_answers_take_feedback(server: Server) -> None:
@@ -88,9 +65,7 @@ def test_what_was_accepted_is_there_after_kill_9_and_only_ones_own_answers_take_
     told = [server.feedback("ann", completion_id=answer.id, **one) for one in ({"thumbs": "down"}, {"correction": "ak ak"})]
     told.append(server.feedback("bob", completion_id=server.ask("bob", "Say the word bl twice.").id, comment="Nice."))
     assert [one.status_code for one in told] == [200] * 3, [one.text for one in told]
-    server.process.send_signal(signal.SIGKILL)
-    out, err = server.process.communicate(timeout=60)
-    assert "john.smith" not in out + err
+    assert "john.smith" not in server.process.end(signal.SIGKILL) and server.process.returncode == -signal.SIGKILL
     with Ledger.open(server.workspace / "tunesmith.db") as ledger:
         kept = ledger.feedback.list()
         assert [record.id for record in kept] == [one.json()["id"] for one in told]

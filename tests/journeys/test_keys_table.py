@@ -22,6 +22,7 @@ from tunesmith.core.errors import MachineError, RecipeError
 from tunesmith.core.progress import Said
 from tunesmith.ledger import keys as keys_module
 from tunesmith.ledger.keys import expiry
+from tunesmith.ledger.ledger import Ledger
 from tunesmith.pipeline.guarding import read_policies
 from tunesmith.pipeline.serving import Serving, refuse_in_the_open
 from tunesmith.pipeline.workspace import Workspace
@@ -540,3 +541,22 @@ def test_the_request_log_knows_keys_by_id_and_denials_by_status(world: World, tm
         assert (tmp_path / "requests.jsonl").stat().st_mode & 0o077 == 0
     finally:
         one.close()
+
+
+def test_a_key_is_told_to_name_its_users_by_command_and_the_list_shows_it(tmp_path: Path, command: Any) -> None:
+    work = ("--workspace", tmp_path)
+    made = command("keys", "create", "app", "--names-users", "--requests-per-minute", "60", *work, "--json").json()
+    other = command("keys", "create", "shop", *work, "--json").json()
+    assert made["names_users"] and not other["names_users"] and "user_secret" not in made
+    on, off = command("keys", "users", other["id"], *work), command("keys", "users", made["id"], "--off", *work)
+    assert on.code == off.code == 0 and "names its users" in on.out and "is one user" in off.out
+    assert command("keys", "users", "nobody", *work).code == 2
+    rows = {line.split()[1]: line for line in command("keys", "list", *work).out.splitlines() if line[:8] in (made["id"], other["id"])}
+    assert "names users" in rows["shop"] and "60 requests/min" in rows["app"] and "names users" not in rows["app"]
+    listed = command("keys", "list", *work, "--json").json()["keys"]
+    assert [one["names_users"] for one in listed] == [False, True] and "user_secret" not in str(listed)
+    told = command("audit", *work, "--json").json()
+    assert [one["action"] for one in told["entries"]] == ["key.create", "key.create", "key.users", "key.users"] and told["broken"] is None
+    with Ledger.open(tmp_path / "tunesmith.db") as ledger:
+        secret = ledger.keys.list()[1].user_secret
+    assert secret is not None and secret not in str(told) + str(listed)

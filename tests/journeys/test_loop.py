@@ -3,8 +3,12 @@
 The full measure, with its figures, is benchmarks/loop.py; this holds the parts together on a few requests.
 """
 
+import argparse
+import contextlib
+import json
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -88,3 +92,65 @@ def test_a_champion_gets_better_by_what_its_users_say(journey: ModuleType, tmp_p
     listed = command("champions", "--workspace", tmp_path / "clean", "--json")
     assert listed.code == 0 and "tunesmith next" in listed.out
     assert any("reviewer accepted" in line for line in told) and any("frozen test set" in line for line in told)
+
+
+def test_the_sample_alone_has_rows_for_a_loop_and_no_part_shares_a_template_with_another(journey: ModuleType) -> None:
+    import loop
+    from looping.rows import rows_of
+
+    asked = argparse.Namespace(task="sample", champion=None, requests=None)
+    for seed in range(5):
+        rows = rows_of("sample", loop._sizes(asked), seed)
+        parts = {name: [text for text, _ in getattr(rows, name)] for name in ("champion", "traffic", "test", "arbiter")}
+        assert len(rows.labels) == 5 and {label for _, label in rows.champion} == set(rows.labels)
+        assert len(parts["traffic"]) >= 440 and len(parts["test"]) >= 230 and len(parts["arbiter"]) >= 130
+        texts = [text for part in parts.values() for text in part]
+        assert len(texts) == len(set(texts))
+        templates = [{_template(text) for text in part} for part in parts.values()]
+        assert sum(map(len, templates)) == len(set.union(*templates))
+
+
+@cache
+def _templates() -> dict[str, str]:
+    from tunesmith.embedded import sample_path
+
+    found = {}
+    for line in sample_path().read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(ValueError):
+            row = json.loads(line)
+            found[str(row.get("message")).strip()] = str(row["template"])
+    return found
+
+
+def _template(text: str) -> str:
+    return _templates()[text]
+
+
+def test_a_story_says_first_what_is_simulated_and_what_is_real(
+    journey: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import loop
+
+    played: list[str] = []
+
+    class Played:
+        def __init__(self, task: str, *_: Any, **__: Any) -> None:
+            played.append(task)
+
+        def loop(self, kind: str) -> Any:
+            loop.story(f"playing {kind}")
+            raise LookupError("enough")
+
+    monkeypatch.setattr(loop, "Journey", Played)
+    monkeypatch.setattr(sys, "argv", ["loop.py", "--story", "--task", "sample"])
+    assert loop.main() == 1 and played == ["sample"]
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        lines[0].startswith("Simulated: who asks")
+        and "five of the labels of the sample" in lines[1]
+        and lines[2].startswith("Real: the server")
+    )
+    assert [line for line in lines if line.endswith(":")] == [
+        "With honest users, most of them careful:",
+        "With 30% malicious users, reviewed:",
+    ]

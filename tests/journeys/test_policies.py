@@ -1,10 +1,8 @@
 """Policies on a running gateway: what they forbid never reaches a client, and the log tells of it without a word of any text."""
 
+import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,8 +56,19 @@ class Server:
         raise AssertionError(f"the log has no line {answer_id}")
 
 
+@contextlib.contextmanager
+def running(nursery: Any, work: Path, model: str, policies: Path) -> Iterator[str]:
+    """The URL of a gateway, which ends with the block and has told nothing of what nobody may say."""
+    process = nursery.start("serve", model, "--port", 0, "--policies", policies, "--workspace", work, "--json", "--quiet")
+    yield process.url()
+    said = process.end(signal.SIGTERM)
+    assert process.returncode == 0 and "zorgle" not in said
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, command: Any, write_recipe: Any, write_rows: Any) -> Iterator[Server]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, command: Any, write_recipe: Any, write_rows: Any, nursery: Any
+) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("policies")
     work = folder / "work"
     words = [f"{a}{b}" for a in "abcdefgh" for b in "klmnopqr"]
@@ -74,19 +83,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, command: A
     for name in ("default", "covering", "marking", "child-friendly", "unheard-of"):
         named = [] if name == "default" else ["--policy", name]
         secrets[name] = command("keys", "create", name, *named, "--workspace", work, "--json").json()["secret"]
-    call = [sys.executable, "-m", "tunesmith", "serve", made.json()["id"], "--port", "0", "--workspace", str(work), "--json", "--quiet"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(
-        [*call, "--policies", str(folder / "policies.yaml")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    )
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise AssertionError(process.communicate(timeout=30)[1])
-    yield Server(json.loads(line)["url"], work, made.json()["id"], secrets)
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 0 and "zorgle" not in err
+    with running(nursery, work, made.json()["id"], folder / "policies.yaml") as url:
+        yield Server(url, work, made.json()["id"], secrets)
 
 
 def forced(word: str) -> dict[str, Any]:
@@ -216,3 +214,54 @@ def test_a_file_of_policies_that_is_wrong_is_refused_in_a_sentence(
     (tmp_path / "policies.yaml").write_text(text)
     found = command("serve", server.model, "--workspace", server.workspace, "--policies", tmp_path / "policies.yaml", "--port", "0")
     assert found.code in (2, 3) and said in found.err and len(found.errors) == 1
+
+
+TOXIC = "zorgle"
+"""What the classifier below learns to call toxic; no list of words knows it."""
+
+
+@pytest.fixture(scope="module")
+def reading(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_base: Path,
+    command: Any,
+    write_recipe: Any,
+    write_rows: Any,
+    server: Server,
+    nursery: Any,
+) -> Iterator[Server]:
+    """The same writer behind a policy whose filter is a classifier that tunesmith made."""
+    folder = tmp_path_factory.mktemp("reading")
+    rows = [
+        {"text": text, "label": label}
+        for thing in ("rake", "hat", "boat", "lamp", "book", "coat", "cup", "door")
+        for start in ("my", "it is a", "bring the", "a")
+        for end, label in ((" now", "fine"), (f" {TOXIC} now", "toxic"))
+        for text in (f"{start} {thing}{end}", json.dumps({"n": f"{start} {thing}{end}"}))
+    ]
+    write_rows(folder / "rows.jsonl", rows)
+    taught = {
+        "method": {"name": "features", "head": "class"},
+        "train": {"max_steps": None, "epochs": 60, "learning_rate": 0.05, "evaluations_per_epoch": 1},
+        "evaluate": {"few_shot": [0], "linear_floor": False},
+    }
+    made = command("run", write_recipe(folder, folder / "rows.jsonl", tiny_base, **taught), "--workspace", server.workspace, "--json")
+    assert made.code == 0, made.err
+    rule = f'{{classifier: {{model: "round:{made.json()["id"]}", labels: [toxic], threshold: 0.6}}}}'
+    (folder / "policies.yaml").write_text(f"default: read\npolicies: [{{name: read, message: Not here., input: {rule}, output: {rule}}}]\n")
+    with running(nursery, server.workspace, server.model, folder / "policies.yaml") as url:
+        yield Server(url, server.workspace, server.model, server.secrets)
+
+
+def test_a_classifier_made_here_keeps_toxic_questions_and_answers_from_passing(reading: Server) -> None:
+    client = reading.client("default")
+    for text in (f"my rake {TOXIC} now", f"bring the boat {TOXIC} now"):
+        with pytest.raises(openai.BadRequestError) as refused:
+            client.chat.completions.create(model=reading.model, messages=[{"role": "user", "content": text}])
+        assert refused.value.code == "content_filter" and "Not here." in str(refused.value)
+        assert reading.told(refused.value.response.headers["x-request-id"])["blocked"] == ["input:classifier"]
+    fine = client.chat.completions.create(**asked(reading, "a rake"))
+    assert json.loads(fine.choices[0].message.content) == {"n": "it is a rake now"} and fine.choices[0].finish_reason == "stop"
+    texts, ends, answer_id = streamed(reading, "default", **asked(reading, f"a rake {TOXIC}"))
+    assert TOXIC not in "".join(texts) and ends == ["content_filter"]
+    assert reading.told(answer_id)["blocked"] == ["output:classifier"]

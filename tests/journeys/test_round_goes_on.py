@@ -12,7 +12,7 @@ import tunesmith
 from tunesmith.core.files import read_jsonl, write_jsonl
 from tunesmith.core.hashing import digest_folder
 from tunesmith.core.progress import Event, Started
-from tunesmith.pipeline import rounds
+from tunesmith.pipeline import one_training, rounds
 
 QUICKER: dict[str, Any] = {"train": {"max_steps": 2}, "evaluate": {"few_shot": [0]}}
 
@@ -108,5 +108,5 @@ def test_what_is_only_looked_at_trains_and_scores_nothing_anew(
     monkeypatch.setattr(rounds, "cpu_name", lambda: "another processor")
     said = run("evaluate.resamples=201")
     assert "train: taken from an earlier round" in said and "baselines: taken" not in said  # what answers cost is of this machine
-    monkeypatch.setattr(rounds, "device_here", lambda: SimpleNamespace(type="another"))
+    monkeypatch.setattr(one_training, "device_here", lambda: SimpleNamespace(type="another"))
     assert "train: taken" not in run("evaluate.resamples=202")

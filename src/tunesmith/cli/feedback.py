@@ -36,8 +36,9 @@ def import_(
         from tunesmith.pipeline.feedback import import_feedback
         from tunesmith.pipeline.workspace import Workspace as Place
 
-        with Place(workspace).ledger() as ledger:
-            made = import_feedback(ledger, file, tenant=tenant)
+        place = Place(workspace)
+        with place.ledger() as ledger:
+            made = import_feedback(ledger, file, tenant=tenant, place=place)
             counts = ledger.feedback.counts()
         lines = [f"{made.read:,} opinions read, {made.new:,} of them new; {made.unread:,} records make none.", *made.why]
         lines.append(_state_of(counts))
@@ -120,13 +121,16 @@ def review(
         from tunesmith.core.login import login_name
         from tunesmith.feedback.deciding import KEYS, Sitting, letters, next_line, single_keys
         from tunesmith.pipeline.feedback import waiting
+        from tunesmith.pipeline.label_sets import LabelSets
         from tunesmith.pipeline.workspace import Workspace as Place
 
-        with Place(workspace).ledger() as ledger:
+        place = Place(workspace)
+        with place.ledger() as ledger:
             found = waiting(ledger)[:limit]
             if found and not quiet:
                 print(f"{len(found):,} to review. {KEYS}.", file=sys.stderr)
-            sitting = Sitting(ledger, reviewer or login_name() or "reviewer", _show, lambda text: spoken.complain(text, "note"))
+            name = reviewer or login_name() or "reviewer"
+            sitting = Sitting(ledger, name, _show, lambda text: spoken.complain(text, "note"), LabelSets(place, ledger).of)
             with single_keys(sys.stdin) if sys.stdin.isatty() else nullcontext(letters(sys.stdin)) as keys:
                 done = sitting.go(found, keys, next_line(sys.stdin))
             counts = ledger.feedback.counts()

@@ -10,7 +10,22 @@ from typing import Annotated
 import typer
 
 import tunesmith
-from tunesmith.cli import feedback, looking, monitoring, preflight, promoting, running, serving, style, trial, worker, writing
+from tunesmith.cli import (
+    advising,
+    estimating,
+    feedback,
+    looking,
+    monitoring,
+    preflight,
+    promoting,
+    running,
+    searching,
+    serving,
+    style,
+    trial,
+    worker,
+    writing,
+)
 from tunesmith.cli.options import EXIT_CODES
 
 app = typer.Typer(
@@ -42,6 +57,9 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "synthesise": writing.synthesise,
     "prepare": preflight.prepare,
     "check": preflight.check,
+    "advise": advising.advise,
+    "estimate": estimating.estimate,
+    "search": searching.search,
     "run": running.run,
     "show": looking.show,
     "compare": looking.compare,

@@ -12,14 +12,16 @@ from tunesmith.cli.tables import table_lines
 from tunesmith.core.errors import GateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from tunesmith.ledger.steps import Standing
+    from tunesmith.ledger.steps import Standing, StepRecord
     from tunesmith.pipeline.next_round import NextOutcome
 
 LineName = Annotated[str, typer.Option("--line", help="Line of service; a workspace may have several.")]
 Why = Annotated[str | None, typer.Option(help="The reason, which the ledger keeps.", show_default=False)]
 Who = Annotated[str | None, typer.Option(help="Who decides; your login name where absent.", show_default=False)]
+_WIDE = 100
+"""Columns of what `champions` shows."""
 
 
 def promote(
@@ -67,15 +69,25 @@ def champions(workspace: Workspace = WORKSPACE, as_json: AsJson = False, quiet: 
         from tunesmith.pipeline import promotion
 
         found = promotion.champions(workspace=workspace)
-        rows = [
-            [step.line, step.created, step.action, step.model or "-", one_line(step.who), one_line(step.why)]
-            for line in found
-            for step in line.history
-        ]
-        lines = (
-            table_lines(["line", "when", "step", "model", "who", "why"], rows) if rows else ["No champion yet: tunesmith promote MODEL."]
-        )
+        steps = [step for line in found for step in line.history]
+        lines = _steps_told(steps) if steps else ["No champion yet: tunesmith promote MODEL."]
         spoken.answer({"lines": [line.to_json() for line in found]}, [*lines, *(_stands(line.standing) for line in found)])
+
+
+def _steps_told(steps: "Sequence[StepRecord]") -> list[str]:
+    """A table that `_WIDE` columns hold, the reason of each step below it; long names are cut in the middle, and --json has them whole."""
+    from textwrap import wrap
+
+    rows = [[_cut(step.line, 16), step.created, step.action, _cut(step.model or "-", 33), _cut(step.who, 14)] for step in steps]
+    head, rule, *told = table_lines(["line", "when", "step", "model", "who"], rows)
+    whys = [wrap(one_line(step.why), _WIDE, initial_indent="    ", subsequent_indent="    ") for step in steps]
+    return [head, rule, *(line for row, why in zip(told, whys, strict=True) for line in (row, *why))]
+
+
+def _cut(text: str, most: int) -> str:
+    """On one line, the middle left out where it is longer: of a path, the end says more."""
+    line = one_line(text)
+    return line if len(line) <= most else f"{line[:4]}...{line[7 - most :]}"
 
 
 def _stands(standing: "Standing") -> str:
@@ -123,7 +135,7 @@ def next_round(
             _watch(call, spoken, every)
             return
         found = call()
-        spoken.answer(found.to_json(), [_sentence(found)])
+        spoken.answer(found.to_json(), _told(found))
         if found.round_id is not None and not found.promoted and not check:
             refused = GateError(found.why)
             if not as_json:
@@ -143,7 +155,7 @@ def _watch(call: "Callable[[], NextOutcome]", spoken: Console, every: float) -> 
         if isinstance(found, TunesmithError):
             spoken.complain(str(found))
         else:
-            spoken.answer(found.to_json(), [_sentence(found)])
+            spoken.answer(found.to_json(), _told(found))
             spoken.out.flush()
 
     def stopped(*_: object) -> None:
@@ -156,6 +168,8 @@ def _watch(call: "Callable[[], NextOutcome]", spoken: Console, every: float) -> 
         signal.signal(signal.SIGTERM, before)
 
 
-def _sentence(found: "NextOutcome") -> str:
+def _told(found: "NextOutcome") -> list[str]:
+    """The outcome in a sentence, and a line for each reason why opinions made no row."""
     used = f" ({found.used:,} opinions used)" if found.used else ""
-    return f"{found.round_id}: {found.why}{used}" if found.round_id else f"{found.why}{used}"
+    said = f"{found.round_id}: {found.why}{used}" if found.round_id else f"{found.why}{used}"
+    return [said, *(f"  {count:,} made no row: {why}" for why, count in found.left_out.items())]

@@ -55,6 +55,11 @@ def demo(
 def _judge(done: "Round", spoken: Console) -> None:
     """Print the verdict; exit code 4 where a gate does not hold."""
     spoken.answer(done.to_json(), round_lines(done, spoken))
+    end_by_gates(done, spoken)
+
+
+def end_by_gates(done: "Round", spoken: Console) -> None:
+    """Exit code 4 where a gate does not hold."""
     if not done.gates_hold:
         refused = GateError(_gates(done.report))
         if not spoken.as_json:

@@ -4,64 +4,63 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tunesmith.cli import serving_options as options
 from tunesmith.cli.console import console
 from tunesmith.cli.options import EXIT_CODES, WORKSPACE, AsJson, Debug, Quiet, Workspace
 from tunesmith.cli.tables import table_lines
 
 if TYPE_CHECKING:
     from tunesmith.ledger.keys import KeyRecord
+    from tunesmith.serve.config import ServeConfig
 
 Models = Annotated[
     list[str] | None, typer.Argument(metavar="[MODEL]...", help="A round's id, or the folder of a model.", show_default=False)
 ]
+_NO_SETTINGS = frozenset(
+    {"models", "champion", "line", "origin", "policies", "policy", "log", "worker", "workspace", "as_json", "quiet", "debug"}
+)
+"""Options of `serve` that say what is served and where it is told; each of the others is a setting of the same name."""
 
 
 def serve(
     models: Models = None,
-    champion: Annotated[bool, typer.Option("--champion", help="Serve who is in service, and follow promotions and rollbacks.")] = False,
-    line: Annotated[str, typer.Option(help="Line of service; also the name it is served under.")] = "champion",
-    host: Annotated[str, typer.Option(help="Address to listen at; any but this machine's own needs a key.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
-    tls_certificate: Annotated[str | None, typer.Option(help="PEM file of a certificate: the gateway then speaks HTTPS.")] = None,
-    tls_key: Annotated[str | None, typer.Option(help="PEM file of its private key.")] = None,
-    origin: Annotated[list[str] | None, typer.Option(help="Web pages of this origin may call; repeatable.")] = None,
-    policies: Annotated[str | None, typer.Option(help="YAML file of policies: what may pass, as docs/guide/serving.md tells.")] = None,
-    policy: Annotated[str | None, typer.Option(help="Policy of keys that name none, as child-friendly, which comes along.")] = None,
-    log: Annotated[
-        str | None, typer.Option(help="File of a JSON line a request; - is stderr. requests.jsonl of the workspace where absent.")
-    ] = None,
-    most_rows: Annotated[int, typer.Option(help="Answers made at the same time.")] = 64,
-    most_waiting: Annotated[int, typer.Option(help="Requests that may wait; the next gets 429.")] = 256,
-    timeout_seconds: Annotated[float, typer.Option(help="A request that takes longer is given up.")] = 120,
-    receive_seconds: Annotated[float, typer.Option(help="A request has to be there after so long.")] = 30,
-    most_connections: Annotated[int, typer.Option(help="Connections at the same time; the next gets 503.")] = 1024,
-    keep_requests: Annotated[float, typer.Option(help="Share of requests kept with their texts, personal data redacted.")] = 0,
-    keep_days: Annotated[float, typer.Option(help="These are deleted after so many days.")] = 30,
-    feedback_days: Annotated[float, typer.Option(help="Answers take feedback for so many days.")] = 1,
-    feedback_per_minute: Annotated[int, typer.Option(help="Most feedback a minute from one key.")] = 120,
-    most_loaded: Annotated[int, typer.Option(help="Models kept loaded behind --champion, the former one among them.")] = 3,
-    worker: Annotated[bool, typer.Option("--worker", help="Keep a worker for fine-tuning jobs running beside the server.")] = False,
-    bases: Annotated[
-        list[str] | None,
-        typer.Option("--bases", help="What jobs may start from: embedded, NAME=FOLDER; repeatable. embedded where absent."),
-    ] = None,
-    file_mib: Annotated[int, typer.Option(help="Largest file taken to train on.")] = 100,
-    most_files: Annotated[int, typer.Option(help="Files to train on that a tenant may have.")] = 100,
-    tenant_mib: Annotated[int, typer.Option(help="Most that these may take together.")] = 1024,
-    most_jobs: Annotated[int, typer.Option(help="Fine-tuning jobs of a tenant that may wait; the next gets 429.")] = 10,
-    shelf_models: Annotated[int, typer.Option(help="Models made by jobs that are kept loaded.")] = 2,
-    engine: Annotated[
-        str | None, typer.Option(help="URL of an OpenAI-compatible engine that answers, as http://127.0.0.1:8001/v1.")
-    ] = None,
-    engine_key_env: Annotated[str | None, typer.Option(help="Environment variable that holds the engine's key.")] = None,
-    engine_model: Annotated[str | None, typer.Option(help="The engine's name for the model; its only one where absent.")] = None,
-    engine_first_seconds: Annotated[float, typer.Option(help="An engine that says nothing for so long is given up.")] = 60,
-    metrics_port: Annotated[int | None, typer.Option(help="Prometheus reads /metrics at this port of 127.0.0.1, without a key.")] = None,
-    drift_every: Annotated[float, typer.Option(help="Hours between two looks for drift; 0: none.")] = 24,
-    alert_url: Annotated[str | None, typer.Option(help="Webhook told of drift, errors, slow answers, a full queue, a lost ledger.")] = None,
-    alert_secret_env: Annotated[str | None, typer.Option(help="Environment variable with the secret sent along.")] = None,
-    alert_errors: Annotated[float, typer.Option(help="Share of failed requests that is worth an alert.")] = 0.05,
-    alert_p95_seconds: Annotated[float, typer.Option(help="Time of the slowest twentieth that is.")] = 30,
+    champion: options.Champion = False,
+    line: options.Line = "champion",
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 8000,
+    tls_certificate: options.TlsCertificate = None,
+    tls_key: options.TlsKey = None,
+    origin: options.Origin = None,
+    policies: options.Policies = None,
+    policy: options.Policy = None,
+    log: options.LogFile = None,
+    most_rows: options.MostRows = 64,
+    most_waiting: options.MostWaiting = 256,
+    timeout_seconds: options.TimeoutSeconds = 120,
+    receive_seconds: options.ReceiveSeconds = 30,
+    most_connections: options.MostConnections = 1024,
+    keep_requests: options.KeepRequests = 0,
+    keep_days: options.KeepDays = 30,
+    feedback_days: options.FeedbackDays = 1,
+    feedback_per_minute: options.FeedbackPerMinute = 120,
+    most_loaded: options.MostLoaded = 3,
+    worker: options.Worker = False,
+    bases: options.Bases = None,
+    file_mib: options.FileMib = 100,
+    most_files: options.MostFiles = 100,
+    tenant_mib: options.TenantMib = 1024,
+    most_jobs: options.MostJobs = 10,
+    shelf_models: options.ShelfModels = 2,
+    engine: options.Engine = None,
+    engine_key_env: options.EngineKeyEnv = None,
+    engine_model: options.EngineModel = None,
+    engine_first_seconds: options.EngineFirstSeconds = 60,
+    metrics_port: options.MetricsPort = None,
+    drift_every: options.DriftEvery = 24,
+    alert_url: options.AlertUrl = None,
+    alert_secret_env: options.AlertSecretEnv = None,
+    alert_errors: options.AlertErrors = 0.05,
+    alert_p95_seconds: options.AlertP95Seconds = 30,
     workspace: Workspace = WORKSPACE,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -71,59 +70,13 @@ def serve(
 
     Each answers as it was evaluated: its template, labels and calibration. Ctrl-C finishes what is under way.
     """
+    asked = {name: value for name, value in locals().items() if name not in _NO_SETTINGS}
     with console(workspace, as_json, quiet, debug) as spoken:
-        from pydantic import ValidationError
-
-        from tunesmith.core.errors import RecipeError
         from tunesmith.pipeline.guarding import read_policies
         from tunesmith.pipeline.serving import Serving
         from tunesmith.pipeline.workspace import Workspace as Place
-        from tunesmith.serve.config import ServeConfig
 
-        if engine is None and (engine_model or engine_key_env):
-            raise RecipeError("--engine-model and --engine-key-env are about an engine, and none is named: give its URL with --engine.")
-        if alert_url is None and alert_secret_env is not None:
-            raise RecipeError("--alert-secret-env is about a webhook, and none is named: give its URL with --alert-url.")
-        try:
-            config = ServeConfig(
-                host=host,
-                port=port,
-                tls_certificate=tls_certificate,
-                tls_key=tls_key,
-                origins=origin or [],
-                most_rows=most_rows,
-                most_waiting=most_waiting,
-                timeout_seconds=timeout_seconds,
-                receive_seconds=receive_seconds,
-                most_connections=most_connections,
-                keep_requests=keep_requests,
-                keep_days=keep_days,
-                feedback_days=feedback_days,
-                feedback_per_minute=feedback_per_minute,
-                most_loaded=most_loaded,
-                bases=bases or ["embedded"],
-                file_mib=file_mib,
-                most_files=most_files,
-                tenant_mib=tenant_mib,
-                most_jobs=most_jobs,
-                shelf_models=shelf_models,
-                engine=engine,
-                engine_key_env=engine_key_env,
-                engine_model=engine_model,
-                engine_first_seconds=engine_first_seconds,
-                metrics_port=metrics_port,
-                drift_every=drift_every,
-                alert_url=alert_url,
-                alert_secret_env=alert_secret_env,
-                alert_errors=alert_errors,
-                alert_p95_seconds=alert_p95_seconds,
-            )
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            named = str(first["loc"][0])
-            option = {"origins": "origin"}.get(named, named.replace("_", "-"))
-            reason = first["msg"].removeprefix("Value error, ")
-            raise RecipeError(f"--{option} can't be {first['input']!r}: {reason[:1].lower()}{reason[1:].rstrip('.')}.") from None
+        config = _config(asked | {"origins": origin})
         serving = Serving(
             models or [],
             config,
@@ -143,6 +96,27 @@ def serve(
         serving.run(ready)
 
 
+def _config(asked: dict[str, Any]) -> "ServeConfig":
+    """The gateway's settings, those not named as they are by default; RecipeError names the option that can't be so."""
+    from pydantic import ValidationError
+
+    from tunesmith.core.errors import RecipeError
+    from tunesmith.serve.config import ServeConfig
+
+    if asked["engine"] is None and (asked["engine_model"] or asked["engine_key_env"]):
+        raise RecipeError("--engine-model and --engine-key-env are about an engine, and none is named: give its URL with --engine.")
+    if asked["alert_url"] is None and asked["alert_secret_env"] is not None:
+        raise RecipeError("--alert-secret-env is about a webhook, and none is named: give its URL with --alert-url.")
+    try:
+        return ServeConfig.model_validate({name: value for name, value in asked.items() if value not in (None, [])})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        named = str(first["loc"][0])
+        option = {"origins": "origin"}.get(named, named.replace("_", "-"))
+        reason = first["msg"].removeprefix("Value error, ")
+        raise RecipeError(f"--{option} can't be {first['input']!r}: {reason[:1].lower()}{reason[1:].rstrip('.')}.") from None
+
+
 keys = typer.Typer(name="keys", help="Who may ask: create, list, rotate and revoke API keys.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -155,6 +129,7 @@ def create_key(
     requests_per_minute: Annotated[int | None, typer.Option(help="Most requests a minute.")] = None,
     tokens_per_minute: Annotated[int | None, typer.Option(help="Most tokens a minute, read and written.")] = None,
     policy: Annotated[str | None, typer.Option(help="Filters its requests and answers pass; the server's default where absent.")] = None,
+    names_users: Annotated[bool, typer.Option("--names-users", help="Believe what its requests say of users; see keys users.")] = False,
     workspace: Workspace = WORKSPACE,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -163,7 +138,7 @@ def create_key(
     """Make a key. Its secret is shown this once and kept nowhere."""
     with console(workspace, as_json, quiet, debug) as spoken:
         from tunesmith.ledger.audit import operator
-        from tunesmith.ledger.keys import expiry
+        from tunesmith.ledger.keys import expiry, new_user_secret
         from tunesmith.pipeline.workspace import Workspace as Place
 
         ends = expiry(days)
@@ -171,6 +146,7 @@ def create_key(
             record, secret = ledger.keys.create(
                 name, scope or ["chat"], tenant=tenant, expires=ends, who=operator(),
                 requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute, policy=policy,
+                user_secret=new_user_secret() if names_users else None,
             )  # fmt: skip
         lines = [f"Key {record.id} for {record.name}: {', '.join(record.scopes)}", secret, "Keep it now: it can't be shown again."]
         spoken.answer(_shown(record) | {"secret": secret}, lines)
@@ -184,9 +160,9 @@ def list_keys(workspace: Workspace = WORKSPACE, as_json: AsJson = False, quiet: 
 
         with Place(workspace).ledger() as ledger:
             found = ledger.keys.list()
-        rows = [[key.id, key.name, ", ".join(key.scopes), key.tenant, key.created, _state(key)] for key in found]
+        rows = [[key.id, key.name, ", ".join(key.scopes), key.tenant, _limits(key), key.created, _state(key)] for key in found]
         none = ["No keys yet: tunesmith keys create makes one."]
-        lines = table_lines(["key", "name", "scopes", "tenant", "created", "state"], rows) if rows else none
+        lines = table_lines(["key", "name", "scopes", "tenant", "limits", "created", "state"], rows) if rows else none
         spoken.answer({"keys": [_shown(key) for key in found]}, lines)
 
 
@@ -232,6 +208,29 @@ def rotate_key(
         spoken.answer(_shown(record) | {"secret": secret}, lines)
 
 
+@keys.command("users", epilog=EXIT_CODES)
+def users_of_key(
+    key: Annotated[str, typer.Argument(help="A key's id, as `tunesmith keys list` shows it.", show_default=False)],
+    off: Annotated[bool, typer.Option("--off", help="Believe it no longer.")] = False,
+    workspace: Workspace = WORKSPACE,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Believe what a key's requests say of their users.
+
+    Their feedback then trains or judges by user. Anybody who holds the key can make up names: for keys of your own applications alone.
+    """
+    with console(workspace, as_json, quiet, debug) as spoken:
+        from tunesmith.ledger.audit import operator
+        from tunesmith.pipeline.workspace import Workspace as Place
+
+        with Place(workspace).ledger() as ledger:
+            record = ledger.keys.let_name_users(key, not off, who=operator())
+        told = "is one user" if off else "names its users: each may train or judge on their own"
+        spoken.answer(_shown(record), [f"Key {record.id} ({record.name}) {told}, from the next feedback on."])
+
+
 def audit(
     limit: Annotated[int, typer.Option(help="So many of the newest entries.", min=1)] = 100,
     workspace: Workspace = WORKSPACE,
@@ -258,6 +257,17 @@ def audit(
         spoken.answer({"entries": entries, "broken": trail.broken, "digest": trail.digest}, lines)
         if trail.broken is not None:
             raise typer.Exit(3)
+
+
+def _limits(key: "KeyRecord") -> str:
+    """What it is held to, and whether its word on users is believed."""
+    held = [
+        f"{most:,} {what}/min"
+        for most, what in ((key.requests_per_minute, "requests"), (key.tokens_per_minute, "tokens"))
+        if most is not None
+    ]
+    held += [] if key.policy is None else [f"policy {key.policy}"]
+    return ", ".join([*held, *(["names users"] if key.names_users else [])]) or "-"
 
 
 def _state(key: "KeyRecord") -> str:

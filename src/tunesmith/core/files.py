@@ -9,11 +9,12 @@ import json
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tunesmith.core.errors import BusyError, MachineError, RecipeError
 
@@ -164,16 +165,33 @@ def read_jsonl(path: Path) -> Iterator[Any]:
 
 
 @contextmanager
-def only_one(lock: Path, what: str) -> Iterator[None]:
-    """Hold an exclusive lock on a file while inside; BusyError where another process holds it. Freed by the kernel on any death."""
+def only_one(lock: Path, what: str, *, wait_seconds: float = 0.0) -> Iterator[None]:
+    """Hold an exclusive lock on a file while inside. Freed by the kernel on any death.
+
+    Args:
+        lock: the file.
+        what: is in use, to begin a sentence.
+        wait_seconds: so long is waited for another process that holds it.
+
+    Raises:
+        BusyError: another process holds it, and still did when the wait was over.
+    """
     make_folder(lock.parent)
     with explained(lock):
         file = lock.open("w")
     with file:  # what fails inside is not the lock's to explain
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BusyError(
-                f"{what} is in use by another process: wait for it to end, or stop it, then run the same command again."
-            ) from error
+        deadline = time.monotonic() + wait_seconds
+        while not _taken(file):
+            if time.monotonic() >= deadline:
+                raise BusyError(f"{what} is in use by another process: wait for it to end, or stop it, then run the same command again.")
+            time.sleep(0.05)
         yield
+
+
+def _taken(file: IO[str]) -> bool:
+    """Whether the lock of an open file could be had at once."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TextIO
 
 from tunesmith.core.errors import RecipeError
+from tunesmith.feedback.labels import unknown_label
 from tunesmith.feedback.queue import Waiting
 from tunesmith.feedback.redact import redacted
 from tunesmith.ledger.feedback import ChangedMeanwhile, FeedbackRecord, Kind, Verdict, new_feedback_id
@@ -38,6 +39,8 @@ class Sitting:
     show: Callable[[Waiting, int, int], None]
     """Told the opinion, its place and how many there are."""
     complain: Callable[[str], None]
+    labels: Callable[[FeedbackRecord], Sequence[str] | None] = lambda _: None
+    """The labels that the model an opinion is about knows; None where its answers are free text."""
     done: Reviewed = field(default_factory=Reviewed)
 
     def go(self, waiting: Sequence[Waiting], keys: Iterator[str], line: Callable[[], str | None]) -> Reviewed:
@@ -86,6 +89,10 @@ class Sitting:
         return False
 
     def _plain(self, record: FeedbackRecord, *, accepted: bool) -> None:
+        known = self.labels(record)
+        why = unknown_label(record.value, known) if accepted and record.kind == "label" and known is not None else None
+        if why is not None:
+            self.complain(f"Accepted, and yet no round will learn it: {why}.")
         self.ledger.feedback.review(Verdict(record.id, "accepted" if accepted else "rejected"), self.reviewer, shown=record)
         self.done.accepted += accepted
         self.done.rejected += not accepted
@@ -95,11 +102,19 @@ class Sitting:
         if not text.strip():
             self.complain("The text is empty: press e again and give the right answer.")
             return False
-        kind: Kind = "label" if record.kind == "label" else record.kind if record.kind in ("correction", "preference") else "correction"
+        known = self.labels(record)
+        if known is not None:
+            text = text.strip()
+            if (why := unknown_label(text, known)) is not None:
+                self.complain(f"Nothing was kept, for {why}: press e again and give one of its labels.")
+                return False
+        kind: Kind = record.kind if record.kind in ("label", "correction", "preference") else "correction"
+        kind = kind if known is None else "label"
         own = replace(
             record,
             id=new_feedback_id(),
             key_id=f"review:{self.reviewer}",
+            asker=None,
             kind=kind,
             value=text if kind == "label" else redacted(text),
             other=None,

@@ -2,10 +2,10 @@
 
 `prompt` (a text, or messages) and `answer`, beside one or more of `thumbs` (up, down, true, false), `correction`, `preferred`, `label` and
 `comment`; `user` (whose opinion it is), `model` and `confidence` may stand beside them. The same file again changes nothing: the
-completion's id follows from prompt and answer.
+completion's id follows from prompt and answer. A model that knows labels is corrected by one of them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -17,6 +17,7 @@ from tunesmith.data.content import BadRow, messages
 from tunesmith.data.formats import BadLine, reader
 from tunesmith.data.source import find
 from tunesmith.data.values import flag_of, number_of
+from tunesmith.feedback.labels import unknown_label
 from tunesmith.feedback.redact import LONGEST, redacted, redacted_opinion, redacted_turns, storable
 from tunesmith.ledger.feedback import FeedbackRecord, Kind
 
@@ -37,7 +38,11 @@ class Unread:
     why: str
 
 
-def read_opinions(path: str, tenant: str) -> Iterator[FeedbackRecord | Unread]:
+Labels = Callable[[str | None], Sequence[str] | None]
+"""Model's name, or None where a record names none -> the labels it knows; None: its answers are free text, or nobody knows."""
+
+
+def read_opinions(path: str, tenant: str, labels: Labels = lambda _: None) -> Iterator[FeedbackRecord | Unread]:
     """The opinions of a file, redacted, in its order; a record with several gives several.
 
     Raises:
@@ -53,6 +58,7 @@ def read_opinions(path: str, tenant: str) -> Iterator[FeedbackRecord | Unread]:
         values = {name.strip().casefold(): value for name, value in item.values.items() if value not in (None, "")}
         any_column = any_column or bool(values.keys() & _KINDS.keys())
         try:
+            _hold_to_labels(values, labels)
             yield from _opinions(values, tenant)
         except BadRow as error:
             yield Unread(item.number, str(error))
@@ -89,6 +95,19 @@ def _opinions(values: Mapping[str, Any], tenant: str) -> list[FeedbackRecord]:
         )
         for name in said
     ]
+
+
+def _hold_to_labels(values: Mapping[str, Any], labels: Labels) -> None:
+    """BadRow where a model that knows labels is corrected by something else."""
+    said = [name for name in ("label", "correction", "preferred") if name in values]
+    known = labels(_text(values, "model")) if said else None
+    if known is None:
+        return
+    why = unknown_label(_text(values, "label") or "", known) if "label" in said else None
+    if why is not None:
+        raise BadRow(why)
+    if said != ["label"]:
+        raise BadRow(f"its model answers with labels: the right one stands in the column label, not in {said[-1]}")
 
 
 def _named(user: str) -> str:

@@ -36,8 +36,13 @@ def rows_of(records: Iterable[FeedbackRecord]) -> tuple[dict[str, list[Made]], d
             left[why] = left.get(why, 0) + 1
             continue
         seen.add(same)
-        rows[form].append(FORMS[form](record) | {"source": "feedback", "feedback": record.id, "given_by": record.key_id})
+        rows[form].append(FORMS[form](record) | {"source": "feedback", "feedback": record.id, "given_by": _giver(record)})
     return rows, left
+
+
+def _giver(record: FeedbackRecord) -> str:
+    """Its key; with the hash of its user, where the key names them."""
+    return record.key_id if record.asker is None else f"{record.key_id} {record.asker}"
 
 
 def _unusable(record: FeedbackRecord) -> str | None:

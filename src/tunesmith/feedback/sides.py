@@ -8,7 +8,8 @@ later opinion that joins two clusters moves nothing that stands: what was writte
 An opinion that can neither train nor judge settles nothing and has no side: comments, and what is quarantined or rejected before it was
 placed. What leaves quarantine is placed then, after all that stands.
 
-Opinions that nobody can be named for (no key, a file without users) go by their prompt alone, as does what a reviewer wrote.
+Opinions that nobody can be named for (no key, a file without users) go by their prompt alone, as does what a reviewer wrote. A key is one
+user, unless it is trusted to name its own (`tunesmith keys users`).
 """
 
 import tempfile
@@ -19,13 +20,15 @@ from typing import TYPE_CHECKING
 
 from tunesmith.core.hashing import digest
 from tunesmith.data.fold import fold
-from tunesmith.feedback.votes import Who, who
+from tunesmith.feedback.votes import who
 from tunesmith.ledger.feedback import FeedbackRecord
 from tunesmith.ledger.sides import FeedbackSide, SideRecord
 
 if TYPE_CHECKING:
     from tunesmith.ledger.ledger import Ledger
 
+User = tuple[str, ...]
+"""Tenant and key; of a key that names its users the hash of one, too."""
 _TRIES = 20
 
 
@@ -34,10 +37,11 @@ def settles(record: FeedbackRecord) -> bool:
     return record.kind in ("label", "correction", "thumbs", "preference") and record.state not in ("quarantined", "rejected")
 
 
-def user_of(record: FeedbackRecord) -> Who | None:
+def user_of(record: FeedbackRecord) -> User | None:
     """Whoever gave it; None where nobody can be named, or a reviewer wrote it."""
-    nameless = record.key_id in ("", "import:") or record.key_id.startswith("review:")
-    return None if nameless else who(record)
+    if record.key_id in ("", "import:") or record.key_id.startswith("review:"):
+        return None
+    return who(record) if record.asker is None else (*who(record), record.asker)
 
 
 def asked(record: FeedbackRecord) -> str:
@@ -52,7 +56,7 @@ class Divide:
     def __init__(self, share: float) -> None:
         """`share`: of opinions that judge."""
         self._share = share
-        self._users: dict[Who, FeedbackSide] = {}
+        self._users: dict[User, FeedbackSide] = {}
         self._prompts: dict[int, FeedbackSide] = {}
         self._held: Counter[str] = Counter()
 

@@ -50,6 +50,11 @@ class FeedbackRecord:
     other: str | None = None
     """Of a preference between two answers of ours: the completion id of the preferred one."""
     model: str | None = None
+    """The name that was asked: of a model, or of a line of service."""
+    model_hash: str | None = None
+    """Content hash of the model that answered, where it is known."""
+    asker: str | None = None
+    """Hash of whose opinion it is, where the key names its users."""
     asked: Asked = "chat"
     prompt: tuple[Message, ...] | None = None
     """What the answer was given to; None where that was no longer known."""
@@ -118,7 +123,9 @@ class Opinions:
         changed = replace(record, id=known.id)
         values = _values(changed)
         if changed.prompt is None:  # what was known when it was first given is better than nothing
-            values = {name: value for name, value in values.items() if name not in ("prompt", "answer", "confidence", "model")}
+            values = {
+                name: value for name, value in values.items() if name not in ("prompt", "answer", "confidence", "model", "model_hash")
+            }
         connection.execute(update(feedback).where(feedback.c.id == known.id).values(values))
         return _record(connection.execute(select(feedback).where(feedback.c.id == known.id)).mappings().one())
 
@@ -165,11 +172,20 @@ class Opinions:
             found = connection.execute(select(c.kind, c.state, func.count()).group_by(c.kind, c.state)).all()
         return {(kind, state): int(number) for kind, state, number in found}
 
-    def good(self, models: Sequence[str], *, since: str, before: str = "9999") -> dict[str, tuple[int, int]]:
-        """Key -> its good opinions of some models (thumbs up, a label that agrees) and all its thumbs and labels, set-aside ones left out."""
+    def good(self, models: Sequence[str], *, since: str, before: str = "9999", model_hash: str | None = None) -> dict[str, tuple[int, int]]:
+        """Key -> its good opinions of a model (thumbs up, a label that agrees) and all its thumbs and labels, set-aside ones left out.
+
+        Args:
+            models: names that it is known by.
+            since: no older than this, UTC.
+            before: older than this.
+            model_hash: its content: opinions of others under the same names don't count, those that tell no content do; None: all of a name do.
+        """
         c = feedback.c
         good = or_(and_(c.kind == "thumbs", c.value == "up"), and_(c.kind == "label", c.value == c.answer))
-        where = (c.model.in_(list(models)), c.kind.in_(("thumbs", "label")), c.state.in_(("new", "accepted")))
+        named = c.model.in_(list(models))
+        about = named if model_hash is None else or_(c.model_hash == model_hash, and_(c.model_hash.is_(None), named))
+        where = (about, c.kind.in_(("thumbs", "label")), c.state.in_(("new", "accepted")))
         chosen = select(c.key_id, func.sum(case((good, 1), else_=0)), func.count()).where(*where, c.created >= since, c.created < before)
         with self._store.reading() as connection:
             found = connection.execute(chosen.group_by(c.key_id)).all()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import Literal, Protocol, get_args
 
 from sqlalchemy import Connection, insert, select, update
@@ -64,6 +64,8 @@ class KeyRecord:
     """Of the secret before the last rotation."""
     former_until: str | None = None
     """So long it is taken beside the new one."""
+    user_secret: str | None = field(default=None, repr=False)
+    """What the names of its users are hashed with; None: what its requests say of users is not believed."""
 
     def __post_init__(self) -> None:
         for name in ("created", "expires", "revoked", "former_until"):
@@ -81,6 +83,11 @@ class KeyRecord:
     def may(self, scope: Scope) -> bool:
         """Whether the key has a scope."""
         return scope in self.scopes or "admin" in self.scopes
+
+    @property
+    def names_users(self) -> bool:
+        """Whether it is trusted to tell its users apart."""
+        return self.user_secret is not None
 
     @property
     def usable(self) -> bool:
@@ -121,7 +128,7 @@ class Keys:
             tenant: whose things it sees.
             expires: when it ends; None: never.
             who: makes it, for the audit log.
-            limits: `requests_per_minute`, `tokens_per_minute`, `policy`.
+            limits: `requests_per_minute`, `tokens_per_minute`, `policy`; `user_secret` (`new_user_secret`) where it names its users.
 
         Raises:
             RecipeError: an unknown scope, no scope, a limit below 1, an empty name or tenant.
@@ -189,6 +196,20 @@ class Keys:
             self._note(connection, "key.rotate", who, rotated)
         return rotated, secret
 
+    def let_name_users(self, identity: str, trusted: bool, *, who: str = "user:unknown") -> KeyRecord:
+        """Believe a key's word on who its users are, or no longer; what is so already stays. RecipeError where there is no such key.
+
+        Whoever is trusted anew begins with new hashes: users of before are strangers then.
+        """
+        with self._store.writing() as connection:
+            before = self._known(connection, identity)
+            if before.names_users == trusted:
+                return before
+            changed = replace(before, user_secret=new_user_secret() if trusted else None)
+            connection.execute(update(keys).where(keys.c.id == identity).values(user_secret=changed.user_secret))
+            self._note(connection, "key.users", who, changed)
+            return changed
+
     def _known(self, connection: Connection, identity: str) -> KeyRecord:
         found = connection.execute(select(keys).where(keys.c.id == identity)).mappings().first()
         if found is None:
@@ -216,9 +237,24 @@ class Keys:
 
 
 def told(key: KeyRecord) -> dict[str, object]:
-    """A key for people and programs: without the hashes of its secrets."""
-    hidden = ("hash", "former_hash")
-    return {name: getattr(key, name) for name in KeyRecord.__slots__ if name not in hidden} | {"scopes": list(key.scopes)}
+    """A key for people and programs: without its secrets and their hashes."""
+    hidden = ("hash", "former_hash", "user_secret")
+    shown = {name: getattr(key, name) for name in KeyRecord.__slots__ if name not in hidden}
+    return shown | {"scopes": list(key.scopes), "names_users": key.names_users}
+
+
+def new_user_secret() -> str:
+    """32 random hex digits."""
+    return secrets.token_hex(16)
+
+
+def asker(key: KeyRecord, user: str | None) -> str | None:
+    """Hash of a key's user, 32 hex digits: keyed BLAKE2b, so that it is good for this key alone. None where nobody is named, or the key is
+    not trusted to name anybody.
+    """
+    if not user or key.user_secret is None:
+        return None
+    return blake2b(user.encode("utf-8", "replace"), digest_size=16, key=key.user_secret.encode()).hexdigest()
 
 
 def seconds_of(duration: str) -> float:

@@ -36,6 +36,8 @@ class RequestRecord:
     """The name it was served under."""
     model_hash: str | None = None
     """Content hash of the model's folder."""
+    asker: str | None = None
+    """Hash of whose request it was, where the key names its users (`ledger.keys.asker`)."""
     kind: Asked = "chat"
     prompt: tuple[Message, ...] | None = None
     """What was asked, redacted; a text to be continued or labelled as one message of the user. None where texts are not kept."""

@@ -12,7 +12,7 @@ from tunesmith.core.errors import MachineError
 from tunesmith.ledger.store import transaction
 from tunesmith.ledger.tables import VERSION_TABLE, metadata
 
-HEAD = "0009"
+HEAD = "0011"
 """The newest migration; a test holds it to `migrations/versions`."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x74756E65  # any number will do, as long as it stays the same: "tune"

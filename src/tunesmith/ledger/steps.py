@@ -139,13 +139,18 @@ class Steps:
             after: the number of the standing that it was decided on; None: whatever stands.
 
         Raises:
-            RecipeError: it can't be taken (see `Standing.after`), or somebody took another meanwhile.
+            RecipeError: it can't be taken (see `Standing.after`), somebody took another meanwhile, or it challenges while a trial runs.
         """
         with self._store.writing() as connection:
             take_turn(connection, steps.name)
             before = standing_after(step.line, _history(connection, step.line))
             if after is not None and before.number != after:
                 raise RecipeError(f"Somebody else took a step of '{step.line}' meanwhile: look at what stands now, and decide again.")
+            if step.action == "challenge" and before.challenger is not None:  # older ledgers may hold such steps: `after` takes them
+                raise RecipeError(
+                    f"{before.challenger.model} is tried beside the champion of '{step.line}' already: end that trial first, "
+                    f"with `tunesmith challenge --end --line {step.line}`."
+                )
             told = before.after(step)
             if step.action == "rollback" and told.champion is not None:
                 step = replace(step, model=told.champion.model, model_hash=told.champion.model_hash)

@@ -166,6 +166,7 @@ keys = Table(
     Column("revoked", Words),
     Column("former_hash", Words),
     Column("former_until", Words),
+    Column("user_secret", Words),
 )
 
 audit = Table(
@@ -189,6 +190,7 @@ requests = Table(
     Column("key_id", Words, nullable=False),
     Column("model", Words, nullable=False),
     Column("model_hash", Words),
+    Column("asker", Words),
     Column("kind", Words, nullable=False),
     Column("prompt", JSON(none_as_null=True)),
     Column("answer", Words),
@@ -217,6 +219,8 @@ feedback = Table(
     Column("value", Words, nullable=False),
     Column("other", Words),
     Column("model", Words),
+    Column("model_hash", Words),
+    Column("asker", Words),
     Column("asked", Words, nullable=False),
     Column("prompt", JSON(none_as_null=True)),
     Column("answer", Words),

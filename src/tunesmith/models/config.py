@@ -99,7 +99,7 @@ class MethodConfig(Section):
     unfreeze: UnfreezeConfig | None = None
     """Gradual unfreezing (full, layers); null: everything that may change does from the first step."""
     head: HeadName | None = None
-    """`tokens`: answers are text; `class`, `multilabel`, `regression`: a linear head on a row's pooled states; `tags`: one on every token's state; null: as the task needs."""
+    """`tokens`: answers are text; `class`, `multilabel`, `regression`: a linear head on a row's pooled states; `tags`: one on every token's state; null: as task and base need."""
     pool: PoolName = "mean"
     """What a head for whole rows looks at: the `mean` of the last layer's states, their mean by learnt `attention`, or the `last` one."""
     head_dropout: float = Field(default=0.0, ge=0, lt=1)

@@ -86,7 +86,7 @@ def takes_tree(model: nn.Module) -> bool:
     return (
         found.config.model_type in _TREES
         and found.config._attn_implementation in ("sdpa", NAME)
-        and found.device.type in ("cpu", "cuda")
+        and found.device.type in ("cpu", "cuda", "meta")  # of shapes alone: what will be on one of the two
         and not has_prefix(model)
     )
 

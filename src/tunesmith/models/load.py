@@ -188,6 +188,20 @@ def load_base(config: BaseConfig, *, seed: int = 0) -> Base:
     return Base(model.eval(), tokenizer, context, _rows(model), base_hash(config), config.path, new_ids)
 
 
+def load_shape(config: BaseConfig) -> Base:
+    """A base as `load_base` gives it, of shapes without values: config and tokenizer are read, and no weight. Raises as it does."""
+    source = resolve_base(config)
+    options = _options(config, source)
+    tokenizer = _from_hub(config, lambda: AutoTokenizer.from_pretrained(source, **options))
+    shape = _from_hub(config, lambda: AutoConfig.from_pretrained(source, **options))
+    build: Any = AutoModelForCausalLM.from_config
+    with torch.device("meta"):
+        model = _from_hub(config, lambda: build(shape, trust_remote_code=options["trust_remote_code"])).to(_DTYPES[config.dtype])
+        new_ids = _add_tokens(config, model, tokenizer)
+    context = int(getattr(model.config, "max_position_embeddings", 0) or 2048)
+    return Base(model.eval(), tokenizer, context, _rows(model), "", config.path, new_ids)
+
+
 def load_tokenizer(config: BaseConfig) -> tuple[Any, int]:
     """The tokenizer of a base and its context in tokens, without its weights. Raises as `load_base` does."""
     source = resolve_base(config)

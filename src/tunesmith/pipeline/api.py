@@ -4,13 +4,13 @@ Looking at rounds imports no torch: what trains and answers is imported where it
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunesmith.core.errors import RecipeError
-from tunesmith.core.files import only_one, read_json
+from tunesmith.core.files import only_one, read_json, write_json
 from tunesmith.core.hashing import digest
 from tunesmith.core.progress import Listener, Said, silent
 from tunesmith.ledger.records import RoundRecord
@@ -121,7 +121,14 @@ def _round(record: RoundRecord, workspace: Workspace, *, finished_before: bool =
     )
 
 
-def run(recipe: Recipe, *, workspace: Path = DEFAULT, again: bool = False, listen: Listener = silent) -> Round:
+def run(
+    recipe: Recipe,
+    *,
+    workspace: Path = DEFAULT,
+    again: bool = False,
+    listen: Listener = silent,
+    chosen_by: Mapping[str, Any] | None = None,
+) -> Round:
     """Take a recipe through a whole round.
 
     An unfinished round of the same recipe, data and base is continued; a finished one is shown.
@@ -131,17 +138,21 @@ def run(recipe: Recipe, *, workspace: Path = DEFAULT, again: bool = False, liste
         workspace: where rounds, datasets, cache and ledger lie.
         again: make a new round even where one is finished.
         listen: told of progress.
+        chosen_by: the search that chose the recipe, as its card tells of it (`tunesmith.search.searching`).
 
     Raises:
         TunesmithError: one of its kinds, with a sentence that says what to do.
     """
     from tunesmith.models.load import base_hash
     from tunesmith.pipeline.datasets import data_content, looked_at_content, other_content
+    from tunesmith.pipeline.looks.searched import CHOSEN_BY
     from tunesmith.pipeline.naming import with_champions
     from tunesmith.pipeline.rivals import rivals_of
     from tunesmith.pipeline.rounds import start_folder
 
     place = Workspace(Path(workspace))
+    if recipe.search is not None:
+        listen(Said("A round passes over the recipe's search section: `tunesmith search` takes the same recipe and searches first."))
     recipe = with_champions(with_schema(recipe, Path()), place)
     base, content = base_hash(recipe.base), data_content(recipe.data)
     against = (f"against {rival.content}" for rival in rivals_of(recipe, place))
@@ -162,6 +173,8 @@ def run(recipe: Recipe, *, workspace: Path = DEFAULT, again: bool = False, liste
         folder = place.rounds / record.id
         start_folder(folder, recipe)
         with only_one(folder / ".lock", f"Round {record.id}"):
+            if chosen_by is not None:
+                write_json(folder / CHOSEN_BY, dict(chosen_by))
             if unfinished and not again:
                 ledger.continue_round(record.id)
                 listen(Said(f"Continuing round {record.id}."))

@@ -1,7 +1,7 @@
 """What a round works with, loaded as needed, and what can be refused of it before any training."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from tunesmith.chat.labels import label_texts
@@ -53,6 +53,14 @@ class Bench:
     def fresh_base(self) -> Base:
         """The base as it was pretrained; training changes the one it is given."""
         return load_base(self.recipe.base, seed=self.recipe.seed)
+
+    def with_recipe(self, recipe: Recipe) -> "Bench":
+        """Another recipe over the same rows and the same base, which is not loaded again."""
+        made = replace(self, recipe=recipe)
+        made.base = self.base
+        if recipe.train.regularise.replay == self.recipe.train.regularise.replay:
+            made.replay = self.replay
+        return made
 
     @cached_property
     def base(self) -> Base:

@@ -68,10 +68,10 @@ def refuse_what_cant_be_adapted(base: Base, config: MethodConfig, labels: int | 
     refuse_useless_rank(base.model, method_name(config, parameters), config)
     needs_values = contextlib.suppress(RuntimeError)  # of a first value that can't be had without the base's: the run itself will say
     with torch.random.fork_rng(devices=[]), needs_values, torch.device("meta"):
-        adapt(_shape_of(base.model), config, parameters=parameters, labels=labels, seed=0, new_ids=base.new_ids)
+        adapt(shape_without_values(base.model), config, parameters=parameters, labels=labels, seed=0, new_ids=base.new_ids)
 
 
-def _shape_of(model: nn.Module) -> nn.Module:
+def shape_without_values(model: nn.Module) -> nn.Module:
     """A copy without values; what is tied stays tied."""
     shapes: dict[int, Any] = {id(p): nn.Parameter(torch.empty_like(p, device="meta")) for p in model.parameters()}
     shapes |= {id(one): torch.empty_like(one, device="meta") for one in model.buffers()}

@@ -65,6 +65,7 @@ def prepared_dataset(recipe: Recipe, workspace: Workspace, listen: Listener) -> 
     key = digest([VERSION, config.model_dump(mode="json"), data_content(config), recipe.seed])
     pointer = workspace.cache / f"dataset-{key[:16]}.json"
     if pointer.exists():
+        _remove_passed(workspace.cache / "passing")
         folder = workspace.datasets / read_json(pointer)["dataset"]
         if folder.is_dir():
             listen(Ended("prepare", 0.0, reused=True))
@@ -93,16 +94,22 @@ def _write_report(prepared: Prepared, recipe: Recipe, folder: Path) -> None:
     write_data_card(report, folder)
 
 
+def _remove_passed(place: Path) -> None:
+    """Remove what killed commands left."""
+    with suppress(OSError):  # there is none, or another command removes the same
+        for old in [folder for folder in place.iterdir() if time.time() - folder.stat().st_mtime > _YOUNG_SECONDS]:
+            with suppress(BusyError, MachineError), only_one(old / "lock", "The folder"):
+                shutil.rmtree(old, ignore_errors=True)
+
+
 @contextmanager
 def passing_folder(workspace: Workspace) -> Iterator[Path]:
     """A folder for raw rows that pass through the disk, which its owner alone may read; gone afterwards.
 
-    What a killed run left is removed by the next: the kernel frees a dead process's lock.
+    What a killed run left is removed by the next that prepares, or takes prepared rows up: the kernel frees a dead process's lock.
     """
     place = make_folder(workspace.cache / "passing")
-    for old in [folder for folder in place.iterdir() if time.time() - folder.stat().st_mtime > _YOUNG_SECONDS]:
-        with suppress(BusyError, MachineError), only_one(old / "lock", "The folder"):
-            shutil.rmtree(old, ignore_errors=True)
+    _remove_passed(place)
     with explained(place):
         folder = Path(mkdtemp(dir=place))
     try:

@@ -1,6 +1,5 @@
 """What is decided by looking at recipe, model and machine: once, before step 1, recorded, and replayed when a round goes on."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
@@ -17,6 +16,8 @@ from tunesmith.models.load import Base, count_parameters
 from tunesmith.models.methods import Method, method, method_name
 from tunesmith.recipe import Recipe
 from tunesmith.recipe.agreement import head_of, objective_of
+from tunesmith.recipe.machine import cores_here
+from tunesmith.train.batches import steps_of
 from tunesmith.train.config import ObjectiveName, Precision
 from tunesmith.train.optimizers import default_learning_rate
 from tunesmith.tree.plan import Layout
@@ -56,19 +57,23 @@ def device_here() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def cores_here() -> int:
-    """CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def settled(recipe: Recipe, task: str) -> Recipe:
     """The recipe with its head resolved by the task."""
     method = recipe.method.model_copy(update={"head": head_of(recipe, Task(task))})
     return recipe.model_copy(update={"method": method})
 
 
-def decide(recipe: Recipe, base: Base, task: str, listen: Listener, *, judged: bool = False) -> Decisions:
-    """Settle what the recipe leaves open, and say what is not as asked. `judged`: preferences are of single answers."""
+def decide(recipe: Recipe, base: Base, task: str, listen: Listener, *, judged: bool = False, rows: int | None = None) -> Decisions:
+    """Settle what the recipe leaves open, and say what is not as asked.
+
+    Args:
+        recipe: the recipe.
+        base: its base.
+        task: what its rows ask for.
+        listen: told what is not as asked.
+        judged: preferences are of single answers.
+        rows: how many there are to train on, by which the usual rate of a short run is higher; None: so many that it isn't short.
+    """
     recipe = settled(recipe, task)
     parameters, _ = count_parameters(base.model)
     chosen = method(method_name(recipe.method, parameters))
@@ -80,7 +85,13 @@ def decide(recipe: Recipe, base: Base, task: str, listen: Listener, *, judged: b
     rate = (
         asked
         if isinstance(asked, float | int)
-        else default_learning_rate(chosen.name, parameters, recipe.method.head or "tokens", recipe.train.optimizer)
+        else default_learning_rate(
+            chosen.name,
+            parameters,
+            recipe.method.head or "tokens",
+            recipe.train.optimizer,
+            None if rows is None else steps_of(recipe.train, rows),
+        )
     )
     precision = recipe.train.precision or ("bf16" if device.type == "cuda" else "fp32")
     return Decisions(

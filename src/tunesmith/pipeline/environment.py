@@ -6,8 +6,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tunesmith.pipeline.decisions import cores_here
 from tunesmith.pipeline.workspace import library_versions
+from tunesmith.recipe.machine import cores_here
 
 
 def environment() -> dict[str, Any]:

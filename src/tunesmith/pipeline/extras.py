@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tunesmith.core.errors import MachineError, RecipeError
-from tunesmith.core.files import read_json, write_json
+from tunesmith.core.files import make_folder, only_one, read_json, write_json
 from tunesmith.core.hashing import digest
 from tunesmith.core.progress import Advanced, Ended, Listener, Said, Started
 from tunesmith.evaluate.measures import resolve
@@ -45,6 +45,8 @@ from tunesmith.train.unfreezing import Unfreezing
 WORTH_COMPILING_MINUTES = 20
 """A run expected to be shorter is not compiled: compiling takes about a minute itself, and gains a few per cent on CPU."""
 PROBED_STEPS = 3
+WAIT_SECONDS = 3600
+"""So long a run waits for another that makes the frozen layers' states both will take."""
 
 
 @dataclass
@@ -59,6 +61,8 @@ class Outfit:
     decisions: Decisions
     objective: Objective
     listen: Listener
+    trunks: Path | None = None
+    """Folder of the frozen layers' states, where runs share them: whoever owns it removes them; None: this run alone has them."""
     start: dict[str, Tensor] = field(default_factory=dict)
     """The base's value of every tensor that may change and has one."""
     _frozen: nn.Module | None = None
@@ -172,19 +176,10 @@ class Outfit:
 
     def _trunk(self, model: nn.Module) -> TrunkCache | None:
         """The frozen layers' states, where keeping them pays and fits; said before it is made."""
-        limit = self.recipe.train.trunk_cache_mib
-        trunk: nn.Module = getattr(model, "trunk", model)
-        layer = first_layer_to_run(trunk)
-        dropout = self.recipe.train.dropout > 0 or self.decisions.layout == "padded"
-        if not limit or layer < 1 or dropout or not caches_trunk(trunk) or self.recipe.train.gradient_checkpointing:
+        planned, layer, head = self.planned_trunk(model)
+        if planned is None:
             return None
-        examples = [*self.feed.examples, *self.feed.replay, *self.select]
-        sequences = [sequence for item in examples for sequence in (*item.sequences, *([item.contrast] if item.contrast else []))]
-        dtype = "bfloat16" if self.decisions.precision == "bf16" else "float32"
-        head = model.head if isinstance(model, Headed) else None
-        pooled = head is not None and layer == layer_count(trunk) and head.kind != "tags" and head.pool != "attention"
-        width = inner(trunk).config.get_text_config().hidden_size
-        planned = plan_trunk(trunk, sequences, width=width, dtype=dtype, pooled=pooled)
+        limit = self.recipe.train.trunk_cache_mib
         if planned.mib > limit:
             self.listen(
                 Said(
@@ -192,7 +187,28 @@ class Outfit:
                 )
             )
             return None
-        return self._kept(trunk, planned, layer, head)
+        return self._kept(getattr(model, "trunk", model), planned, layer, head)
+
+    def planned_trunk(self, model: nn.Module) -> tuple[TrunkPlan | None, int, Head | None]:
+        """What would be kept of the frozen layers, the first layer to run, and the head; None where keeping it does not pay. Makes nothing."""
+        trunk: nn.Module = getattr(model, "trunk", model)
+        layer = first_layer_to_run(trunk)
+        head = model.head if isinstance(model, Headed) else None
+        dropout = self.recipe.train.dropout > 0 or self.decisions.layout == "padded"
+        if (
+            not self.recipe.train.trunk_cache_mib
+            or layer < 1
+            or dropout
+            or not caches_trunk(trunk)
+            or self.recipe.train.gradient_checkpointing
+        ):
+            return None, layer, head
+        examples = [*self.feed.examples, *self.feed.replay, *self.select]
+        sequences = [sequence for item in examples for sequence in (*item.sequences, *([item.contrast] if item.contrast else []))]
+        dtype = "bfloat16" if self.decisions.precision == "bf16" else "float32"
+        pooled = head is not None and layer == layer_count(trunk) and head.kind != "tags" and head.pool != "attention"
+        width = inner(trunk).config.get_text_config().hidden_size
+        return plan_trunk(trunk, sequences, width=width, dtype=dtype, pooled=pooled), layer, head
 
     def _kept(self, trunk: nn.Module, planned: TrunkPlan, layer: int, head: Head | None) -> TrunkCache | None:
         """Made, or taken up where a run before this one made it of the same model, layers and rows."""
@@ -203,13 +219,20 @@ class Outfit:
                 planned.dtype,
                 head.pool if head and planned.pooled else None,
                 digest([list(ids) for ids in planned.rows]),
+                *([self.recipe.seed] if self.recipe.base.random_weights else []),
             ]
         )[:24]
-        file = self.folder.parent / f"trunk-{key}.bin"
+        if self.trunks is None:
+            for earlier in self.folder.parent.glob("trunk-*"):  # of the level before, under gradual unfreezing
+                if not earlier.name.startswith(f"trunk-{key}."):
+                    earlier.unlink(missing_ok=True)
+            return self._taken_up_or_made(trunk, planned, layer, head, self.folder.parent / f"trunk-{key}.bin")
+        file = make_folder(self.trunks) / f"trunk-{key}.bin"
+        with only_one(file.with_suffix(".lock"), "The file of frozen layers' states", wait_seconds=WAIT_SECONDS):
+            return self._taken_up_or_made(trunk, planned, layer, head, file)
+
+    def _taken_up_or_made(self, trunk: nn.Module, planned: TrunkPlan, layer: int, head: Head | None, file: Path) -> TrunkCache | None:
         note = file.with_suffix(".json")
-        for earlier in self.folder.parent.glob("trunk-*"):  # of the level before, under gradual unfreezing
-            if earlier.stem != file.stem:
-                earlier.unlink(missing_ok=True)
         described = {"states": planned.kept, "width": planned.width, "dtype": planned.dtype}
         device = torch.device(self.decisions.device)
         if note.exists() and file.exists() and read_json(note) == described:
@@ -255,7 +278,7 @@ class Outfit:
 
     def clean(self) -> None:
         """Remove what was cached, by this process or by one that was killed before it."""
-        for file in self.folder.parent.glob("trunk-*"):
+        for file in self.folder.parent.glob("trunk-*") if self.trunks is None else ():
             file.unlink(missing_ok=True)
 
 

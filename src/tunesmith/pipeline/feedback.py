@@ -12,10 +12,12 @@ from tunesmith.feedback.queue import Waiting, queue
 from tunesmith.feedback.reading import Unread, read_opinions
 from tunesmith.feedback.rows import FORMS, rows_of
 from tunesmith.feedback.screening import screen
+from tunesmith.pipeline.label_sets import LabelSets
 
 if TYPE_CHECKING:
     from tunesmith.ledger.feedback import FeedbackRecord
     from tunesmith.ledger.ledger import Ledger
+    from tunesmith.pipeline.workspace import Workspace
 
 AT_ONCE = 1000
 _MOST_SHOWN = 20
@@ -35,8 +37,14 @@ class Imported:
     """The first of these, as `line 3: it has no prompt`."""
 
 
-def import_feedback(ledger: "Ledger", path: str, *, tenant: str = "default") -> Imported:
+def import_feedback(ledger: "Ledger", path: str, *, tenant: str = "default", place: "Workspace | None" = None) -> Imported:
     """Put a file's opinions into the ledger, and screen all there are.
+
+    Args:
+        ledger: where they are kept.
+        path: the file.
+        tenant: whose they are.
+        place: whose models' labels opinions are held to; None: any label is taken.
 
     Raises:
         TunesmithError: the file can't be read, or holds no opinion at all.
@@ -45,7 +53,7 @@ def import_feedback(ledger: "Ledger", path: str, *, tenant: str = "default") -> 
     batch: list[FeedbackRecord] = []
     why: list[str] = []
     read = unread = 0
-    for item in read_opinions(path, tenant):
+    for item in read_opinions(path, tenant, (lambda _: None) if place is None else LabelSets(place, ledger).named):
         if isinstance(item, Unread):
             unread += 1
             if len(why) < _MOST_SHOWN:

@@ -9,7 +9,7 @@ while it takes another's place.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -34,8 +34,14 @@ Tell = Callable[[str, bool], None]
 """Told a sentence, and whether it is a warning."""
 
 
-def local_loader(place: Workspace, config: ServeConfig) -> Load:
-    """Loads models into this process, each as it was evaluated, and holds them to the content that their step names."""
+def local_loader(place: Workspace, config: ServeConfig, lent: Mapping[str, Backend] | None = None) -> Load:
+    """Loads models into this process, each as it was evaluated, and holds them to the content that their step names.
+
+    Args:
+        place: where models lie.
+        config: how to serve.
+        lent: content hash -> a model that is loaded and served under its own name anyway: it is taken, and not loaded again.
+    """
 
     def load(model: InService) -> Loaded:
         import tunesmith.models.load  # noqa: F401  quiets the libraries that load weights
@@ -49,6 +55,9 @@ def local_loader(place: Workspace, config: ServeConfig) -> Load:
             raise OtherContent(
                 f"The folder of {model.model} holds another model than the step names: put that back, or promote this one anew."
             )
+        there = (lent or {}).get(content)
+        if there is not None:  # it gives way to nobody: what it is asked under its own name is shown
+            return Loaded(model, there, content, _bytes_of(there), lent=True)
         weights, tokenizer, bundle = load_model(named.folder)
         if model_digest(named.folder) != content:
             raise OtherContent(f"The folder of {model.model} changed while it was loaded: promote it again once it is whole.")
@@ -57,10 +66,15 @@ def local_loader(place: Workspace, config: ServeConfig) -> Load:
         def give_way(way: Callable[[], None] | None) -> None:
             backend.engine.give_way = way
 
-        size = sum(part.numel() * part.element_size() for part in backend.model.parameters())
-        return Loaded(model, backend, content, size, give_way)
+        return Loaded(model, backend, content, _bytes_of(backend), give_way)
 
     return load
+
+
+def _bytes_of(backend: Backend) -> int:
+    """Of its weights."""
+    model = getattr(backend, "model", None)
+    return 0 if model is None else sum(part.numel() * part.element_size() for part in model.parameters())
 
 
 class OtherContent(MachineError):
@@ -283,5 +297,5 @@ class Follower:
             if unused(gone, LINGER_SECONDS, self.clock):
                 self.service.pool = tuple(loaded for loaded in self.service.pool if loaded is not gone)
                 self.changed()
-                self._loader.submit(gone.backend.close, drain=True)
+                self._loader.submit(gone.close, drain=True)
                 self._tell(f"{gone.model.model} is let go of.", False)

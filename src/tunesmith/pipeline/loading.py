@@ -109,7 +109,8 @@ def _before_engine(named: Sequence[Named], config: ServeConfig, listen: Listener
 
     Raises:
         RecipeError: several models, no such environment variable, a URL that can't be meant, a model that no engine runs.
-        MachineError: no model is named here or with --engine-model, and the engine can't be asked.
+        MachineError: no model is named here or with --engine-model, and the engine can't be asked; or a model knows labels, and the engine
+            can't score them.
     """
     import asyncio
 
@@ -119,7 +120,7 @@ def _before_engine(named: Sequence[Named], config: ServeConfig, listen: Listener
     from tunesmith.serve.engine import Engine, EngineAt, engine_url
     from tunesmith.serve.passed import PassThrough
     from tunesmith.serve.refusals import Refusal
-    from tunesmith.serve.remote import RemoteModel, only_model
+    from tunesmith.serve.remote import NO_SCORES, RemoteModel, only_model
 
     if len(named) > 1:
         raise RecipeError(f"--engine stands behind one model, and {len(named)} are named: run a gateway for each.")
@@ -156,6 +157,8 @@ def _before_engine(named: Sequence[Named], config: ServeConfig, listen: Listener
     try:
         listen(Said(f"The engine answers for {one.name}, {asyncio.run(asked(form))}."))
     except Refusal as refusal:
+        if refusal.code == NO_SCORES:
+            raise MachineError(f"{refusal.message} Name another engine, or serve {one.name} in this process, without --engine.") from None
         engine.alive = False
         listen(Said(f"{refusal.message} Requests get 503 until then."))
     return {one.name: made}

@@ -18,6 +18,7 @@ from tunesmith.models.package import Bundle, save_model
 from tunesmith.pipeline.evaluation import Sides, answerer
 from tunesmith.pipeline.looks.look import Tuned
 from tunesmith.pipeline.material import Material
+from tunesmith.pipeline.of_many import OfMany
 from tunesmith.pipeline.training import SNAPSHOTS, TrainingRun, training_report
 from tunesmith.recipe import Recipe
 
@@ -32,11 +33,13 @@ class Making:
     bundle: Callable[[str], Bundle]
     """What the model needs to answer as it is evaluated, by the method that was decided on."""
     listen: Listener
+    of_many: OfMany | None = None
+    """Where it is one of many."""
 
     def into(self, out: Path, working: Path) -> None:
         """Train in the folder `working`, or go on there, and put `model/` and training.json into the empty folder `out`."""
         base = load_base(self.recipe.base, seed=self.recipe.seed)  # as it was pretrained: training changes the one it is given
-        run = TrainingRun(make_folder(working), self.recipe, base, self.renderer, self.material, self.listen)
+        run = TrainingRun(make_folder(working), self.recipe, base, self.renderer, self.material, self.listen, self.of_many)
         model = run.run()
         (out / "model").mkdir()
         save_model(out / "model", model, base.tokenizer, self.bundle(run.decisions.method))

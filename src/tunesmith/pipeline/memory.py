@@ -1,38 +1,13 @@
 """How much memory there is, how much a run will take at least, and whether the kernel killed for want of it."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from tunesmith.core.errors import MachineError
+from tunesmith.recipe.cost import Learning, optimizer_bytes
+from tunesmith.recipe.machine import memory_limit, own_groups
 
-_OPTIMIZER_BYTES = {"adamw": 8, "muon": 6, "lion": 4, "sgd": 4, "adafactor": 1}
-"""Bytes of state for each trainable weight in float32."""
-
-
-_GROUPS = Path("/sys/fs/cgroup")
-
-
-def _own_groups() -> list[Path]:
-    """The control groups this process is in, innermost first, the root last."""
-    try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return [_GROUPS]
-    own = next((line.split("::", 1)[1] for line in lines if line.startswith("0::")), "/")
-    inner = _GROUPS / own.strip("/")
-    return [group for group in (inner, *inner.parents) if group == _GROUPS or _GROUPS in group.parents]
-
-
-def memory_limit() -> int:
-    """Bytes this process may use: the machine's memory, or that of a control group it is in where that is less."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for file in (*(group / "memory.max" for group in _own_groups()), _GROUPS / "memory" / "memory.limit_in_bytes"):
-        try:
-            limits.append(int(file.read_text()))
-        except (OSError, ValueError):
-            continue
-    return min(limits)
+__all__ = ["Need", "memory_kills", "memory_limit", "need_of", "refuse_without_memory"]
 
 
 def memory_kills() -> dict[str, int]:
@@ -40,7 +15,7 @@ def memory_kills() -> dict[str, int]:
 
     By counter, one at most; empty where neither is told.
     """
-    for file in (*(group / "memory.events" for group in _own_groups()), Path("/proc/vmstat")):
+    for file in (*(group / "memory.events" for group in own_groups()), Path("/proc/vmstat")):
         try:
             lines = file.read_text().splitlines()
         except OSError:
@@ -76,7 +51,8 @@ def need_of(
     """
     kept = 1 if checkpointing else 16
     copies = 4 + 4 if weight_bytes < 4 else 0  # a float32 copy of narrow weights, and its gradient
-    learning = trainable * (weight_bytes + _OPTIMIZER_BYTES.get(optimizer, 8) + copies)
+    state = optimizer_bytes(optimizer, Learning(numbers=trainable, hidden=trainable))  # the least: which are matrices is not known here
+    learning = trainable * (weight_bytes + copies) + state
     return Need(parameters * weight_bytes, learning, tokens * width * layers * kept * 4)
 
 

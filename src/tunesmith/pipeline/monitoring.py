@@ -15,7 +15,7 @@ from tunesmith.core.errors import RecipeError, TunesmithError
 from tunesmith.ledger.steps import LINE, InService
 from tunesmith.pipeline.drift_in_words import sentence
 from tunesmith.pipeline.references import Reference, found_reference
-from tunesmith.pipeline.traffic import OPINION_WEEKS, WEEK, ago, opinions_of, quality_of, traffic_of
+from tunesmith.pipeline.traffic import OPINION_WEEKS, WEEK, ago, hours_of, opinions_of, own_names, quality_of, traffic_of
 from tunesmith.score.drift import ALPHA, MATERIAL, Shift, Signal, look
 from tunesmith.score.sketch import Frame, Sketch
 from tunesmith.serve.metrics import SECONDS
@@ -158,13 +158,17 @@ def _hash_of(ledger: "Ledger", folder: Path) -> str:
 
 
 def state_of(place: "Workspace", ledger: "Ledger", subject: Subject, *, days: float) -> State:
-    """All that the ledger knows of a model in service."""
+    """All that the ledger knows of a model in service: of its content, under whatever names it was served, and of no other that shared one."""
     rows = ledger.watched.list("day", since=ago(2 * WEEK + 1), model_hash=subject.hash, model=None if subject.hash else subject.name)
-    names = sorted({subject.name, *(row.model for row in rows)})
-    traffic = traffic_of([row for name in names for row in ledger.watched.list("hour", since=ago(days), model=name)])
+    called = {subject.name, *(row.model for row in (*rows, *hours_of(ledger, (), subject.hash, days)))}
+    names = own_names(ledger, sorted(called), subject.hash)
+    traffic = traffic_of(hours_of(ledger, names, subject.hash, days))
     reference = None if subject.folder is None else found_reference(place, ledger, subject.folder)
-    quality = quality_of(ledger, names)
+    quality = quality_of(ledger, names, subject.hash)
     signals, notes, frame = _looked(rows, reference, also=0 if quality is None else 1)
+    others = hours_of(ledger, sorted(called.difference(names)), None, days)
+    if shared := traffic_of([row for row in others if row.model_hash is None])["requests"]:
+        notes.append(f"{shared:,} requests under a name that several models shared don't tell which of them answered: they count for none.")
     if quality is not None:
         p, before, now, answers, earlier = quality
         together = len(signals) + 1
@@ -175,7 +179,7 @@ def state_of(place: "Workspace", ledger: "Ledger", subject: Subject, *, days: fl
     return State(
         model=subject.name,
         traffic=traffic,
-        feedback=opinions_of(ledger, names, days),
+        feedback=opinions_of(ledger, names, subject.hash, days),
         signals=tuple(signals),
         reasons=tuple(sentence(one, frame) for one in signals if one.found),
         notes=tuple(notes),

@@ -7,8 +7,8 @@ opinions that judge. When it begins and from what stands in `next_plan`, how row
 """
 
 import threading
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -60,6 +60,8 @@ class NextOutcome:
     used: int
     """Opinions that made rows; the stages of `data` may still drop some."""
     gain: Gain | None
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Why opinions that may train made no row -> how many."""
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict."""
@@ -119,7 +121,7 @@ class _Next:
         """Go on with what is open, else begin where one is due."""
         under_way = self.ledger.next_rounds.open(self.line)
         if under_way is not None:
-            return self._told(under_way) if check else self._finish(under_way)
+            return self._told(under_way) if check else self._made(under_way)
         lineage = lineage_of(self.line, self.place, self.ledger, self.recipe)
         if not after_rollback and (held := undone(self.line, self.ledger)) is not None:
             return NextOutcome(None, False, held, 0, None)
@@ -132,12 +134,12 @@ class _Next:
         made = taught(found, former, config)
         why = due(made.unused, config, self.line, self.place, self.ledger, check=check)
         if why is None:
-            return NextOutcome(None, False, not_due(found, made.unused, config), 0, None)
+            return NextOutcome(None, False, not_due(found, made.unused, config), 0, None, made.left_out)
         rows = mixture(made, found, former, lineage.recipe, config)
         if check:
             told = f"a round is due ({why}): {len(rows.uses):,} opinions make rows of {rows.form}, {rows.replayed:,} more are the champion's own"
-            return NextOutcome(None, False, told, len(rows.uses), None)
-        return self._finish(self._begin(rows, lineage, config, why))
+            return NextOutcome(None, False, told, len(rows.uses), None, rows.left_out)
+        return self._made(self._begin(rows, lineage, config, why))
 
     def _screened(self) -> tuple[list[FeedbackRecord], dict[str, SideRecord]]:
         """All opinions and their sides, settled."""
@@ -147,6 +149,12 @@ class _Next:
     def _told(self, record: NextRecord) -> NextOutcome:
         used = len(self.ledger.next_rounds.uses(record.id))
         return NextOutcome(record.round_id, False, f"next round {record.id} is under way, and would go on ({record.why})", used, None)
+
+    def _made(self, record: NextRecord) -> NextOutcome:
+        """What becomes of a round, with what its rows leave out."""
+        plan = self._folder(record) / "plan.json"
+        left_out = read_json(plan).get("left_out", {}) if plan.is_file() else {}
+        return replace(self._finish(record), left_out=left_out)
 
     def _folder(self, record: NextRecord) -> Path:
         return self.place.root / "next" / record.id

@@ -17,33 +17,33 @@ from tunesmith.core.progress import Listener, Said
 from tunesmith.evaluate.calibration import Calibration
 from tunesmith.evaluate.systems import Answers
 from tunesmith.evaluate.verdict import Judgement, System, judge
-from tunesmith.evaluate.written import Sure, decoding_of
+from tunesmith.evaluate.written import Sure
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import ArtefactRecord, Edge, MetricRecord, Status, now
-from tunesmith.models.load import lasting_path
-from tunesmith.models.package import Bundle, load_bundle, model_digest
+from tunesmith.models.package import load_bundle, model_digest
 from tunesmith.pipeline.bench import Bench, bench_of
 from tunesmith.pipeline.calibrating import calibration_of, corrected, found_on_test, keep_with_model, sure_of
 from tunesmith.pipeline.data_report import data_report
-from tunesmith.pipeline.datasets import groups_of, other_content, record_dataset
+from tunesmith.pipeline.datasets import groups_of, record_dataset
 from tunesmith.pipeline.decisions import device_here
 from tunesmith.pipeline.describing import write_model_card
 from tunesmith.pipeline.environment import cpu_name, environment
+from tunesmith.pipeline.estimating import foretold
 from tunesmith.pipeline.evaluation import answerer, best_prompt, errors_to_read, score_baselines, score_tuned, systems_of
 from tunesmith.pipeline.held import OF_BASELINES, OF_MODEL, OF_SCORING, OF_TRAINING, hold
 from tunesmith.pipeline.looks import Found, Looking, Tuned, look_at_all, pieces, published, with_findings
 from tunesmith.pipeline.making import Making, had_again
+from tunesmith.pipeline.one_training import STAGE, TRAIN_VERSION, asked_of, bundle_of, making_of, training_inputs
 from tunesmith.pipeline.preflight import CheckReport
 from tunesmith.pipeline.references import keep_reference
 from tunesmith.pipeline.rivals import score_rivals
 from tunesmith.pipeline.training import SNAPSHOTS, forget_checkpoints
 from tunesmith.pipeline.twins import Twins, trainings_told
 from tunesmith.pipeline.workspace import Stages, Workspace, link_folder, stage_key
-from tunesmith.recipe import Recipe, dump_recipe, head_of
+from tunesmith.recipe import Recipe, dump_recipe
 from tunesmith.report.card import write_card
 from tunesmith.score.prediction import Prediction
 
-TRAIN_VERSION = 3
 BASELINES_VERSION = 6
 OPENINGS_BEFORE_WARNING = 10
 LOOKED_AT = (
@@ -113,6 +113,7 @@ class Execution:
         record_dataset(self.ledger, self.bench.dataset)
         self.ledger.set_dataset(self.round_id, self.bench.dataset.id)
         check = self.preflight()
+        self.foretell()
         self.tick()
         model_folder = self.train()
         self.tick()
@@ -166,8 +167,7 @@ class Execution:
     @property
     def making(self) -> Making:
         """Its own training."""
-        bench = self.bench
-        return Making(recipe=self.recipe, renderer=bench.renderer, material=bench.material, bundle=self.bundle, listen=self.listen)
+        return making_of(self.bench, self.listen)
 
     @property
     def twins(self) -> Twins:
@@ -202,60 +202,37 @@ class Execution:
             raise DataError(" ".join(found.problems))
         return found
 
+    def foretell(self) -> None:
+        """Say what training is about to take, and refuse what can't fit; not where it has begun already, or was done for another round."""
+        begun = (self.folder / "training" / "decisions.json").exists() or (self.folder / "model").exists()
+        if not begun and self.ledger.reusable_stage(stage_key("train", TRAIN_VERSION, self.training_inputs())) is None:
+            foretold(self.bench, self.listen)
+
     def training_inputs(self) -> dict[str, Any]:
         """All that training depends on."""
-        recipe, bench = self.recipe, self.bench
-        return {
-            "dataset": bench.dataset.id,
-            "base": bench.base_hash,
-            "recipe": recipe.model_dump(mode="json", include={"seed", "objective", "method", "train"}, exclude={"train": {"track"}}),
-            "instruction": recipe.data.instruction,
-            "label_words": recipe.data.label_words,
-            "others": other_content(recipe),
-            "again": self.again,
-            "metric": bench.metrics[0],  # the checkpoint is chosen by it
-            "device": device_here().type,
-        }
+        return training_inputs(self.bench, self.again)
 
     def train(self) -> Path:
         """The training stage: resumable inside the round's folder, its result kept like any other stage's."""
         inputs, explain = self.training_inputs(), self.recipe.evaluate.explain
         elsewhere = {name: held for name, held in inputs.items() if name != "device"}  # on another device training refuses to go on itself
         hold(self.folder, "training", stage_key("train", TRAIN_VERSION, elsewhere), OF_TRAINING)
-        with_snapshots = inputs | {"snapshots": explain.snapshots}  # kept beside the model, which is the same without
         wanted = explain.enabled and explain.influence
 
         def make(out: Path) -> None:
             self.making.into(out, self.folder / "training")
 
-        asked, also = (with_snapshots, []) if wanted else (inputs, [with_snapshots])
-        out = self.stages.folder("train", TRAIN_VERSION, asked, make, also)
+        asked, also = asked_of(inputs, self.recipe)
+        out = self.stages.folder(STAGE, TRAIN_VERSION, asked, make, also)
         hold(self.folder, "model", digest([stage_key("train", TRAIN_VERSION, inputs), model_digest(out / "model")]), OF_MODEL)
         link_folder(out / "model", self.folder / "model")
         method = load_bundle(out / "model").method
-        write_json(self.folder / "model" / "tunesmith.json", asdict(self.bundle(method)))  # this round's own, whoever trained it
+        write_json(self.folder / "model" / "tunesmith.json", asdict(bundle_of(self.bench, method)))  # this round's own, whoever trained it
         forget_checkpoints(self.folder / "training")  # each is three times the model; the model is what was wanted of them
         write_json(self.folder / "training.json", read_json(out / "training.json"))
         if wanted and (out / SNAPSHOTS).is_dir():
             link_folder(out / SNAPSHOTS, self.folder / SNAPSHOTS)
         return self.folder / "model"
-
-    def bundle(self, method: str) -> Bundle:
-        """What the model needs to answer as it is evaluated."""
-        recipe = self.recipe
-        return Bundle(
-            task=str(self.bench.dataset.task),
-            method=method,
-            max_tokens=self.bench.renderer.max_tokens,
-            labels=self.bench.labels,
-            label_texts=self.bench.renderer.label_texts,
-            instruction=recipe.data.instruction,
-            max_new_tokens=recipe.evaluate.max_new_tokens,
-            decoding=None if (decoding := decoding_of(recipe.evaluate.decoding)).plain else decoding.to_json(),
-            base=recipe.base.model_dump(mode="json") | {"path": lasting_path(recipe.base)},
-            head=head_of(recipe, self.bench.dataset.task) != "tokens",
-            base_seed=recipe.seed,
-        )
 
     def baselines(self) -> Path:
         """Score what the fine-tuned model must beat; shared by every round with the same data, base and evaluation."""

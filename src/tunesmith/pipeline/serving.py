@@ -8,7 +8,7 @@ import signal
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from tunesmith.ledger.ledger import Ledger
     from tunesmith.pipeline.in_service import Follower
+    from tunesmith.serve.answers import Backend
 
 WAIT_SECONDS = 3.0
 """A running gateway waits for a locked ledger no longer than so."""
@@ -152,7 +153,7 @@ class Serving:
             raise
         self.follower: Follower | None = None
         try:
-            self.app = self._app(named, listen, None if line is None else self._follow(line, place, listen))
+            self.app = self._app(named, listen, line)
             self._note_start(names, policies or read_policies(None, None))
         except BaseException:
             self._close()
@@ -204,15 +205,15 @@ class Serving:
             listen(Said(f"A key names the policy '{name}', which is not among those of this server: its requests are refused."))
         return Policies(ready, config.default)
 
-    def _follow(self, line: str, place: Workspace, listen: Listener) -> "Follower":
-        """The line's champion, loaded; the ledger's steps are followed once `run` begins."""
+    def _follow(self, line: str, place: Workspace, listen: Listener, lent: "Mapping[str, Backend]") -> "Follower":
+        """The line's champion, loaded, or lent where it is served anyway; the ledger's steps are followed once `run` begins."""
         from tunesmith.pipeline.in_service import Follower, local_loader
 
         def tell(text: str, warning: bool) -> None:
             listen(Said(text, warning))
             self.log.write({"time": now(), "event": "service", "line": line, "said": text})
 
-        load = local_loader(place, self.config)
+        load = local_loader(place, self.config, lent)
         listen(Started(f"load {line}", None))
         made = Follower(self.ledger, line, load, tell, most_loaded=self.config.most_loaded, keep_days=self.config.keep_days)
         listen(Ended(f"load {line}", 0.0))
@@ -227,15 +228,23 @@ class Serving:
         self.ledger.close()
         self.log.close()
 
-    def _app(self, named: Sequence[Named], listen: Listener, follower: "Follower | None") -> Any:
+    def _app(self, named: Sequence[Named], listen: Listener, line: str | None) -> Any:
         from tunesmith.models.package import model_digest
         from tunesmith.serve.access import Denials
         from tunesmith.serve.app import Gateway, make_app
         from tunesmith.serve.holders import Holders
         from tunesmith.serve.kept import Kept
 
+        before = {} if line is None else {one.name: model_digest(one.folder) for one in named}
         backends = load_backends(named, self.config, listen)
         hashes = {one.name: model_digest(one.folder) for one in named}
+        lent = {hash_: backends[name] for name, hash_ in hashes.items() if before.get(name) == hash_}  # what changed meanwhile is no step's
+        try:
+            follower = None if line is None else self._follow(line, self.place, listen, lent)
+        except BaseException:
+            for backend in backends.values():
+                backend.close(drain=False)
+            raise
         kept = Kept(self.ledger.requests, self.config, hashes)
         holders = Holders(self.ledger.keys.holder, self.ledger.keys.any)
         self.gateway = Gateway(

@@ -21,6 +21,24 @@ def ago(days: float) -> str:
     return (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def own_names(ledger: "Ledger", names: Sequence[str], model_hash: str | None) -> list[str]:
+    """Those names under which no other content was ever in service: what was kept without a content hash counts under them.
+
+    A line's name stands for whoever was in service, so it is no model's own unless that was one and the same all the time.
+    """
+    if model_hash is None:
+        return list(names)
+    return [name for name in names if {step.model_hash for step in ledger.steps.history(name) if step.action != "keep"} <= {model_hash}]
+
+
+def hours_of(ledger: "Ledger", names: Sequence[str], model_hash: str | None, days: float) -> "list[WatchedRecord]":
+    """The hours of a content, whatever it was called, with those of its own names that tell none; of no content, all of the names."""
+    called = [row for name in names for row in ledger.watched.list("hour", since=ago(days), model=name)]
+    if model_hash is None:
+        return called
+    return [*ledger.watched.list("hour", since=ago(days), model_hash=model_hash), *(row for row in called if row.model_hash is None)]
+
+
 def traffic_of(rows: Sequence["WatchedRecord"]) -> dict[str, Any]:
     """Hours added up."""
     made: dict[str, Any] = {
@@ -46,11 +64,11 @@ def quantile(counts: Sequence[int], share: float) -> float | None:
     return None
 
 
-def opinions_of(ledger: "Ledger", names: Sequence[str], days: float) -> dict[str, Any]:
-    """How many opinions there are, and the share of good ones with its interval."""
+def opinions_of(ledger: "Ledger", names: Sequence[str], model_hash: str | None, days: float) -> dict[str, Any]:
+    """How many opinions there are of a model, and the share of good ones with its interval."""
     from tunesmith.score.intervals import share_interval
 
-    given = ledger.feedback.good(names, since=ago(days))
+    given = ledger.feedback.good(names, since=ago(days), model_hash=model_hash)
     good, all_ = (sum(one[at] for one in given.values()) for at in (0, 1))
     told: dict[str, Any] = {"opinions": all_, "good": good, "share": None, "low": None, "high": None}
     if all_:
@@ -59,10 +77,10 @@ def opinions_of(ledger: "Ledger", names: Sequence[str], days: float) -> dict[str
     return told
 
 
-def quality_of(ledger: "Ledger", names: Sequence[str]) -> tuple[float, float, float, int, int] | None:
+def quality_of(ledger: "Ledger", names: Sequence[str], model_hash: str | None) -> tuple[float, float, float, int, int] | None:
     """Opinions of the last week against those before: probability under no change, share then and now, how many now and then."""
-    now = ledger.feedback.good(names, since=ago(WEEK))
-    then = ledger.feedback.good(names, since=ago(WEEK * (OPINION_WEEKS + 1)), before=ago(WEEK))
+    now = ledger.feedback.good(names, since=ago(WEEK), model_hash=model_hash)
+    then = ledger.feedback.good(names, since=ago(WEEK * (OPINION_WEEKS + 1)), before=ago(WEEK), model_hash=model_hash)
     found = share_shift(now, then)
     if found is None:
         return None

@@ -26,10 +26,11 @@ from tunesmith.pipeline.decisions import Decisions, decide, device_here, not_rep
 from tunesmith.pipeline.extras import Outfit, compile_layers, pays_to_compile
 from tunesmith.pipeline.material import Material, class_weights, make_examples, reference_examples, replay_examples
 from tunesmith.pipeline.memory import memory_kills, memory_limit
+from tunesmith.pipeline.of_many import OfMany, deaf
 from tunesmith.pipeline.trackers import Trackers, flat_settings
 from tunesmith.pipeline.workspace import append_line
 from tunesmith.recipe import Recipe
-from tunesmith.train.batches import Feed
+from tunesmith.train.batches import Example, Feed
 from tunesmith.train.checkpoint import load_checkpoint, load_weights, read_as, read_progress, readable, save_checkpoint
 from tunesmith.train.finder import find_rate
 from tunesmith.train.loop import MOST_HALVINGS, EvaluationReport, StepReport, evaluation_steps, next_step, train, validation
@@ -55,13 +56,25 @@ AMOUNTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 class TrainingRun:
     """One run of the loop with its folder: `latest`, `anchor` (last evaluation) and `best` checkpoints, and a log of steps."""
 
-    def __init__(self, folder: Path, recipe: Recipe, base: Base, renderer: Renderer, material: Material, listen: Listener) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Recipe,
+        base: Base,
+        renderer: Renderer,
+        material: Material,
+        listen: Listener,
+        of_many: OfMany | None = None,
+    ) -> None:
         recipe = settled(recipe, material.task)
-        self.folder, self.recipe, self.listen, self.base = folder, recipe, listen, base
+        self.folder, self.recipe, self.listen, self.base, self.of_many = folder, recipe, listen, base, of_many
+        self.heard = deaf if of_many is None else of_many.heard
         decisions_file = folder / "decisions.json"
         fresh = not decisions_file.exists()
         if fresh:
-            self.decisions = decide(recipe, base, material.task, listen, judged=material.judged)
+            self.decisions = decide(recipe, base, material.task, listen, judged=material.judged, rows=len(material.train))
+            if of_many is not None and of_many.threads is not None and recipe.train.threads is None:
+                self.decisions = replace(self.decisions, threads=min(self.decisions.threads, of_many.threads))
         else:
             self.decisions = read_as(decisions_file, Decisions, self._start_over(), later=DECIDED_LATER)
             not_reproducible(self.decisions, device_here())
@@ -71,7 +84,7 @@ class TrainingRun:
         self.objective = objective(recipe.objective, self.decisions.objective, class_weights=weights)
         language_model: nn.Module = base.model
         language_model.to(self.device)
-        made = [make_examples(rows, renderer, recipe, material, self.decisions.objective) for rows in (material.train, material.select)]
+        made = self._examples(renderer, material)
         if not made[0]:
             raise DataError("There is nothing to train on: the train side holds no rows.")
         if "reference" in self.objective.needs:
@@ -87,7 +100,8 @@ class TrainingRun:
         replayed = replay_examples(material, renderer, recipe, listen)
         seed = derive_seed(recipe.seed, "train")
         self.feed = Feed(self.train_examples, recipe.train, seed, self.decisions.layout, replayed)
-        self.outfit = Outfit(recipe, base, self.feed, self.select_examples, folder, self.decisions, self.objective, listen)
+        trunks = None if of_many is None else of_many.trunks
+        self.outfit = Outfit(recipe, base, self.feed, self.select_examples, folder, self.decisions, self.objective, listen, trunks=trunks)
         self.state = self._fresh_state(material)
         if fresh:
             self._settle_by_measurement()
@@ -96,6 +110,15 @@ class TrainingRun:
         if self.decisions.compiled:
             compile_layers(self.state.language_model)
         self.saved = time.monotonic()
+
+    def _examples(self, renderer: Renderer, material: Material) -> list[list[Example]]:
+        """The rows to train on and those validation looks at, as the loop takes them."""
+        recipe, objective = self.recipe, self.decisions.objective
+
+        def make() -> list[list[Example]]:
+            return [make_examples(rows, renderer, recipe, material, objective) for rows in (material.train, material.select)]
+
+        return make() if self.of_many is None else self.of_many.examples.of(recipe, objective, renderer, make)
 
     def _fresh_state(self, material: Material) -> TrainState:
         recipe, decisions = self.recipe, self.decisions
@@ -266,6 +289,7 @@ class TrainingRun:
             if isinstance(report, EvaluationReport):
                 if report.best:  # before the anchor: a run killed between the two evaluates again, and saves both
                     save_checkpoint(self.state, self.folder / "best")
+                self.heard(self, report)
                 explain = self.recipe.evaluate.explain
                 if explain.enabled and explain.influence:
                     keep_snapshot(self.state, self.folder / SNAPSHOTS, explain.snapshots)

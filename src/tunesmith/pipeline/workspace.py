@@ -54,7 +54,8 @@ class Stages:
 
     workspace: Workspace
     ledger: "Ledger"
-    round_id: str
+    round_id: str | None
+    """None of what is run outside any round."""
     listen: Listener
 
     def folder(
@@ -69,12 +70,9 @@ class Stages:
             make: writes the output into an empty folder, which then appears whole or not at all.
             also: inputs whose output serves as well, where it is there.
         """
-        for served in (inputs, *also):
-            out, key = self._place(name, stage_version, served)
-            found = self.ledger.reusable_stage(key)
-            if found is not None and out.is_dir() and found.output_hash == digest_folder(out):
-                self.listen(Ended(name, 0.0, reused=True))
-                return out
+        if (found := self.found(name, stage_version, inputs, also)) is not None:
+            self.listen(Ended(name, 0.0, reused=True))
+            return found
         out, key = self._place(name, stage_version, inputs)
         started = time.monotonic()
         with only_one(out.with_name(f".{out.name}.lock"), f"The stage {name} with the same inputs"):
@@ -83,6 +81,15 @@ class Stages:
                 make(temporary)
         self.record(key, name, stage_version, inputs, out, time.monotonic() - started)
         return out
+
+    def found(self, name: str, stage_version: int, inputs: dict[str, Any], also: Sequence[dict[str, Any]] = ()) -> Path | None:
+        """The output folder that an earlier run left, whole; None where there is none. Arguments as `folder`."""
+        for served in (inputs, *also):
+            out, key = self._place(name, stage_version, served)
+            earlier = self.ledger.reusable_stage(key)
+            if earlier is not None and out.is_dir() and earlier.output_hash == digest_folder(out):
+                return out
+        return None
 
     def _place(self, name: str, stage_version: int, inputs: dict[str, Any]) -> tuple[Path, str]:
         key = stage_key(name, stage_version, inputs)

@@ -25,13 +25,23 @@ Disagreement = tuple[str, str]
 
 
 def head_of(recipe: "Recipe", task: Task) -> str:
-    """The head, resolved: `method.head`; where it is null, the head of the task's objective, else the task's own, else `tokens`."""
+    """The head, resolved: `method.head`; where it is null, the head of the task's objective, else the task's own, else `tokens`.
+
+    The embedded base tells labels apart with a head: so small a model writes them worse (docs/decisions/0029).
+    """
     named = recipe.method.head
     if named is not None:
         return named
     if recipe.objective.name is not None:
         return recipe.objective.name if recipe.objective.name in TASK_OF else "tokens"
+    if task is Task.CLASSIFY and recipe.base.path == "embedded" and not _asks_for_text(recipe):
+        return "class"
     return _DEFAULT_HEADS.get(task, "tokens")
+
+
+def _asks_for_text(recipe: "Recipe") -> bool:
+    """Whether something else in the recipe says that labels are to be written: a head would have none of it."""
+    return recipe.train.regularise.kl > 0 or recipe.gates.forgetting is not None or recipe.gates.bias is not None
 
 
 def objective_of(recipe: "Recipe", task: Task, *, judged: bool = False) -> str:

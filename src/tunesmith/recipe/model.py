@@ -14,6 +14,8 @@ from tunesmith.models.config import BaseConfig, MethodConfig
 from tunesmith.recipe.agreement import disagreements
 from tunesmith.recipe.guide import read_guide
 from tunesmith.recipe.problems import Problem, RefusedRecipe, explain
+from tunesmith.recipe.search_config import SearchConfig
+from tunesmith.recipe.search_space import space_problems
 from tunesmith.section import Section
 from tunesmith.train.config import ObjectiveConfig, TrainConfig
 
@@ -45,6 +47,8 @@ class Recipe(Section):
     """Bounds the model must keep; exit code 4 where it does not."""
     next: NextConfig = NextConfig()
     """How `tunesmith next` goes on from this round, once its model is the champion."""
+    search: SearchConfig | None = None
+    """A search over settings of this recipe, by `tunesmith search`; null: none."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -55,6 +59,8 @@ class Recipe(Section):
         except ValidationError as error:
             raise RefusedRecipe(explain(error, cls, value)) from None
         problems = [_about(setting, sentence) for setting, sentence in disagreements(recipe, recipe.data.task)]
+        if recipe.search is not None and not problems:
+            problems = list(space_problems(recipe, recipe.search))
         if problems:
             raise RefusedRecipe(problems)
         return recipe
@@ -65,8 +71,8 @@ class Recipe(Section):
         Of a path only the last part counts: where files lie is not what a round is, and what they hold is hashed
         apart, by the pipeline.
         """
-        # who watches a round is not what it is, nor what undoes it, nor what comes after it
-        apart: Any = {"train": {"track"}, "data": {"anonymise": {"map"}}, "next": True}
+        # who watches a round is not what it is, nor what undoes it, nor what comes after it, nor how its settings were found
+        apart: Any = {"train": {"track"}, "data": {"anonymise": {"map"}}, "next": True, "search": True}
         named = self.model_copy(update={"evaluate": self.evaluate.with_files(lambda path: PurePath(path).name)})
         canonical = named.model_dump(mode="json", exclude=apart)
         for section, name in (*(("data", name) for name in _DATA_PATHS), ("base", "path")):

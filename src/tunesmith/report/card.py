@@ -40,6 +40,12 @@ Fractions run from 0 to 1. Intervals (`low`, `high`) are 95%. Times are seconds;
                   mfu (operations counted a second over the device's peak), peak_mib (MiB at the peak of training),
                   words [text] (how the losses went, in sentences; then `stopped` is not printed),
                   interpolated (how far from the base the kept weights are, 0 to 1; null where nobody asked)
+    search        id, measure (of the gain; the one that decides), compared {name (a measure, or "loss"), less_is_better, sentence}, count, steps,
+                  seconds, stopped, trials [{number, settings {path: value}, value (on `select`; null: came to nothing), pruned, steps}],
+                  finalists [{number, values (over seeds), mean, spread}] (the winner first), best (its number), importance {path: share},
+                  importance_note, as_it_was {value (on `select`; null where unknown)}, gain {difference, low, high, p_value, test, outcome
+                  ("gain", "loss", "no gain shown"), ours, value (of the recipe as it was, on test)} (null where it can't be told), sentence;
+                  null of a round that no search chose
     forgetting    outcome ("kept", "forgot", "unclear", "unchanged", "unmeasured"), sentence, notes [text],
                   rise {base, tuned (perplexities), relative {value, low, high} (tuned / base - 1), documents}; null where unmeasured,
                   probing {base, tuned {value, low, high} (shares right), against {difference, low, high}, questions}; null where none was

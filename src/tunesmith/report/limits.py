@@ -13,6 +13,7 @@ TITLES = {
     "memorisation": "Memorisation",
     "forgetting": "Forgetting",
     "over_seeds": "Other seeds",
+    "search": "What a search gained",
     "slices": "Worse parts",
     "per_label": "Weakest labels",
     "calibration": "Confidence",

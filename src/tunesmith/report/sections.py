@@ -15,6 +15,7 @@ from tunesmith.report.mistakes import slices
 from tunesmith.report.passing import passing
 from tunesmith.report.per_label import per_label
 from tunesmith.report.preferred import preferred
+from tunesmith.report.searched import searched
 from tunesmith.report.shape import Memorised, Report
 from tunesmith.report.sure import sure
 from tunesmith.report.unwanted import unwanted
@@ -39,6 +40,7 @@ def _by_heart(report: Report) -> Memorised | None:
 
 
 SECTIONS: tuple[tuple[str, str, str, Callable[[Report], Any]], ...] = (
+    ("searched", "searched", "The search", searched),
     ("sure", "sure", "Confidence", sure),
     ("preferred", "preferred", "Another judge", preferred),
     ("passing", "passing", "Code", passing),

@@ -5,7 +5,7 @@ Both sides of it are written against these values alone, so that a search runs o
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Literal, Protocol
 
 Settings = Mapping[str, Any]
 """Dotted path in the recipe (`train.learning_rate`) -> JSON value."""
@@ -40,8 +40,13 @@ class Measured:
     curve: tuple[Point, ...] = ()
 
 
-Report = Callable[[Point], bool]
-"""Told of each evaluation; True: end here, the trial does not promise enough."""
+BUDGET: Final = "budget"
+Answer = bool | Literal["budget"]
+"""To an evaluation. False: go on. True: end here, the trial does not promise enough. BUDGET: end here, what the search may cost is spent; a
+search with more to spend goes on with the trial, so what it trained so far is to be kept."""
+
+Report = Callable[[Point], Answer]
+"""Told of each evaluation, in order."""
 
 
 class Trainer(Protocol):

@@ -129,13 +129,13 @@ def _chat(app: FastAPI, gateway: "Gateway") -> None:
     async def chat(
         body: ChatRequest, request: Request, key: Annotated[KeyRecord, Depends(gateway.may("chat"))]
     ) -> dict[str, Any] | Response:
-        backend = await gateway.answering(body.model, asker_of(key, body.user), key)
+        backend = await gateway.answering(body.model, asker_of(key, body.whose), key)
         line, policy = line_of(request), gateway.policies.of(key)
-        line.model = backend.name
+        gateway.note(line, backend)
         ask = await filtered(policy, _ask_of_chat(body), line)
         pieces = answered(backend, ask, policy, line)
         head = _head("chatcmpl", "chat.completion.chunk" if body.stream else "chat.completion", backend)
-        about = About(head["id"], key, backend.name, "chat", ask.messages, by=_arm(backend), user=body.user or "")  # as the model saw them
+        about = About(head["id"], key, backend.name, "chat", ask.messages, by=_arm(backend), user=body.whose or "")  # as the model saw them
         if body.stream:
             seen: set[int] = set()
 
@@ -161,12 +161,12 @@ def _completions(app: FastAPI, gateway: "Gateway") -> None:
     async def completions(
         body: CompletionRequest, request: Request, key: Annotated[KeyRecord, Depends(gateway.may("chat"))]
     ) -> dict[str, Any] | Response:
-        backend = await gateway.answering(body.model, asker_of(key, body.user), key)
+        backend = await gateway.answering(body.model, asker_of(key, body.whose), key)
         line, policy = line_of(request), gateway.policies.of(key)
-        line.model = backend.name
+        gateway.note(line, backend)
         asks = [await filtered(policy, _ask_of_text(body, prompt), line) for prompt in body.prompt]
         head = _head("cmpl", "text_completion", backend)
-        by, user = _arm(backend), body.user or ""
+        by, user = _arm(backend), body.whose or ""
         abouts = [About(head["id"], key, backend.name, "text", (Message("user", ask.text or ""),), by=by, user=user) for ask in asks]
         if body.stream:
             if len(asks) > 1:
@@ -292,10 +292,10 @@ def _event(value: dict[str, Any]) -> str:
 def _labels(app: FastAPI, gateway: "Gateway") -> None:
     @app.post("/v1/classify")
     async def classify(body: ClassifyRequest, request: Request, key: Annotated[KeyRecord, Depends(gateway.may("chat"))]) -> dict[str, Any]:
-        backend, line = await gateway.answering(body.model, asker_of(key, body.user), key), line_of(request)
-        line.model = backend.name
+        backend, line = await gateway.answering(body.model, asker_of(key, body.whose), key), line_of(request)
+        gateway.note(line, backend)
         head = _head("class", "classification", backend)
-        about = About(head["id"], key, backend.name, "label", (), by=_arm(backend), user=body.user or "")
+        about = About(head["id"], key, backend.name, "label", (), by=_arm(backend), user=body.whose or "")
         texts = await filtered_texts(gateway.policies.of(key), body.input, line)
         found = await _within(gateway, request, backend.classify(texts))
         read = sum(one.prompt_tokens for one in found)
@@ -309,7 +309,7 @@ def _labels(app: FastAPI, gateway: "Gateway") -> None:
         body: EmbeddingRequest, request: Request, key: Annotated[KeyRecord, Depends(gateway.may("chat"))]
     ) -> dict[str, Any]:
         backend, line = await gateway.backend(body.model, key), line_of(request)
-        line.model = backend.name
+        gateway.note(line, backend)
         texts = await filtered_texts(gateway.policies.of(key), body.input, line)
         made, read = await _within(gateway, request, backend.embed(texts))
         _spender(gateway, key, line)(read, 0)

@@ -26,10 +26,10 @@ from tunesmith.serve.filters import Policies
 from tunesmith.serve.holders import Holders
 from tunesmith.serve.jobs_routes import jobs_routes
 from tunesmith.serve.kept import Kept
-from tunesmith.serve.log import Logged, RequestLog
+from tunesmith.serve.log import Line, Logged, RequestLog
 from tunesmith.serve.refusals import Refusal, ledger_unavailable, no_such_model
 from tunesmith.serve.requests import refused
-from tunesmith.serve.service import Arm, Service
+from tunesmith.serve.service import Arm, Service, content_of
 from tunesmith.serve.tuning import Tuning
 from tunesmith.serve.watching import Watching
 
@@ -79,6 +79,10 @@ class Gateway:
         """The model that answers one request under a name: in a line of service, whoever serves at this moment. Refusal as `backend`."""
         found = await self.backend(name, key)
         return found.arm(asker) if isinstance(found, Service | Arm) else found
+
+    def note(self, line: Line, backend: Backend) -> None:
+        """Tell the log and the figures which model answers a request."""
+        line.model, line.content = backend.name, content_of(backend) or self.kept.content(backend.name)
 
     def may(self, scope: Scope) -> Callable[[Request], Awaitable[KeyRecord]]:
         """A dependency: the key of a request, if it may."""

@@ -3,7 +3,9 @@
 The URL is the operator's alone: no request says where to go, redirects are not followed, proxies and .netrc of the environment are not
 looked at, and answers are read as they come, never unpacked. The engine's key goes into one header and nowhere else.
 
-What is repeated: only a connection that could not be made, for then nothing was sent. What is told to clients:
+What is repeated: a connection that could not be made, for then nothing was sent; and, once and over a new connection, a request whose
+connection had waited and was closed or reset within half a second, for engines close what waits just as we write. One that breaks off
+later was at work on the request, which may be what broke it. What is told to clients:
 
 503 with Retry-After    the engine can't be reached, or says itself that it is not ready
 429 with Retry-After    the engine has too much to do, passed on
@@ -18,14 +20,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.serve.refusals import Refusal, wrong
+
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse, ClientSession, TCPConnector, TraceConfig
 
 T = TypeVar("T")
 LINE_BYTES = 2**20
@@ -37,6 +42,8 @@ RETRY_SECONDS = 2
 TRIES = 3
 """To connect."""
 PAUSE_SECONDS = 0.05
+RACE_SECONDS = 0.5
+"""A connection that had waited and closes within so long after it was taken was being closed as we wrote."""
 END_SECONDS = 1.0
 """An answer that is complete ends within so long, or its connection is given up."""
 IDLE_SECONDS = 3.0
@@ -52,6 +59,7 @@ class EngineAt:
     model: str | None = None
     """Its name for the model; None: the only one that it has."""
     connect_seconds: float = 5.0
+    """Up to a connection, the look-up of the host's name among it."""
     first_seconds: float = 60.0
     """Up to the first token, and between two."""
 
@@ -82,7 +90,9 @@ class Engine:
         self.at = at
         self.alive = True
         """Whether it answered when it was last asked."""
-        self._client: httpx.AsyncClient | None = None
+        self._client: ClientSession | None = None
+        self._fresh: ClientSession | None = None
+        """For what is repeated: none of its connections ever waited."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -102,10 +112,13 @@ class Engine:
             return _decoded(content, kind)
 
     async def events(self, path: str, body: dict[str, Any], kind: type[T]) -> AsyncIterator[T]:
-        """Each event of a streamed answer, decoded as `kind`, until the engine says that it is done; leaving it closes the connection.
+        """Each event of a streamed answer, decoded as `kind`; leaving it closes the connection.
+
+        It ends with `[DONE]`, or, as with engines that don't say so, with the body, which HTTP tells from a body that broke off. Whether
+        the answer in it is whole is for who reads it to say.
 
         Raises:
-            Refusal: as the module says; 502 too where it ends without saying so.
+            Refusal: as the module says.
         """
         async with self._answer("POST", path, body) as response:
             told = response.headers.get("content-type", "")
@@ -121,59 +134,85 @@ class Engine:
                     yield decoder.decode(data)
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                     raise _odd_event(data) from None
-            raise broken("broke off in the middle of its answer")
 
     @asynccontextmanager
-    async def _answer(self, method: str, path: str, body: dict[str, Any] | None) -> AsyncIterator[httpx.Response]:
+    async def _answer(self, method: str, path: str, body: dict[str, Any] | None) -> AsyncIterator["ClientResponse"]:
         """The answer, its head read. What goes wrong within, while it is read, is told as what it is too."""
+        import aiohttp
+
         content = None if body is None else msgspec.json.encode(body)
         try:
-            response = await self._sent(method, path, content)
-            try:
-                if response.status_code != 200:
-                    raise await _refused(response)
+            async with await self._sent(method, path, content) as response:
+                if response.status != 200:
+                    raise await _refused(response, path)
                 yield response
-            finally:
-                await response.aclose()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             self.alive = False
             raise unreachable() from None
-        except httpx.TimeoutException:
+        except aiohttp.ServerTimeoutError:
             raise Refusal(504, f"The engine said nothing for {self.at.first_seconds:g} s: come again.", "engine_timeout") from None
-        except httpx.ReadError:
+        except (aiohttp.ClientPayloadError, aiohttp.ClientOSError):
             raise broken("broke off in the middle of its answer") from None
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError):
+        except (aiohttp.ClientError, ValueError):
             raise broken("doesn't answer as HTTP has it, or breaks off") from None
         self.alive = True
 
-    async def _sent(self, method: str, path: str, content: bytes | None) -> httpx.Response:
-        client = self._open()
+    async def _sent(self, method: str, path: str, content: bytes | None) -> "ClientResponse":
+        import aiohttp
+
+        pool, fresh = self._open()
+        waited: list[float] = []
+        try:
+            return await self._connected(pool, method, path, content, waited)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientConnectionResetError):
+            if not waited or asyncio.get_running_loop().time() - waited[-1] > RACE_SECONDS:
+                raise
+        return await self._connected(fresh, method, path, content, [])
+
+    async def _connected(
+        self, client: "ClientSession", method: str, path: str, content: bytes | None, waited: list[float]
+    ) -> "ClientResponse":
+        """The answer over a connection, tried again as long as none could be made; `waited` takes when one that had waited was taken."""
+        import aiohttp
+
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         for tried in range(1, TRIES + 1):
-            request = client.build_request(method, self.at.url + path, content=content)
             try:
-                return await client.send(request, stream=True)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # nothing was sent yet
-                if tried == TRIES or isinstance(error, httpx.ConnectTimeout):
+                return await client.request(method, self.at.url + path, data=content, allow_redirects=False, trace_request_ctx=waited)
+            except aiohttp.ClientConnectorError:  # nothing was sent yet
+                if tried == TRIES or loop.time() - began > self.at.connect_seconds:
                     raise
                 await asyncio.sleep(PAUSE_SECONDS * tried)
         raise AssertionError("the last try returns or raises")
 
-    def _open(self) -> httpx.AsyncClient:
-        """The pool of the loop that runs."""
+    def _open(self) -> tuple["ClientSession", "ClientSession"]:
+        """The pool of the loop that runs, and what makes a connection for each request."""
+        from aiohttp import TCPConnector
+
         loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
-            headers = {"Accept-Encoding": "identity", "Content-Type": "application/json", "User-Agent": "tunesmith"}
-            if self.at.key is not None:
-                headers["Authorization"] = f"Bearer {self.at.key}"
+        if self._client is None or self._fresh is None or self._loop is not loop:
             self._loop = loop
-            self._client = httpx.AsyncClient(
-                headers=headers,
-                timeout=httpx.Timeout(self.at.first_seconds, connect=self.at.connect_seconds),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=IDLE_SECONDS),
-                follow_redirects=False,
-                trust_env=False,
-            )
-        return self._client
+            self._client = self._session(TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS))
+            self._fresh = self._session(TCPConnector(limit=0, force_close=True))
+        return self._client, self._fresh
+
+    def _session(self, connector: "TCPConnector") -> "ClientSession":
+        import aiohttp
+
+        headers = {"Accept-Encoding": "identity", "Content-Type": "application/json", "User-Agent": "tunesmith"}
+        if self.at.key is not None:
+            headers["Authorization"] = f"Bearer {self.at.key}"
+        return aiohttp.ClientSession(
+            headers=headers,
+            connector=connector,
+            # `connect` holds the look-up of a name too, which `sock_connect` leaves out; nothing waits for a place in a pool without limit.
+            timeout=aiohttp.ClientTimeout(total=None, connect=self.at.connect_seconds, sock_read=self.at.first_seconds),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            trace_configs=[_noting_reuse()],
+        )
 
     def close(self) -> None:
         """Close what waits in the pool, from whatever thread; nothing waits where the loop has ended."""
@@ -191,15 +230,29 @@ class Engine:
 
     async def aclose(self) -> None:
         """Close what waits in the pool."""
-        client, self._client = self._client, None
-        if client is not None and self._loop is asyncio.get_running_loop():
-            await client.aclose()
+        clients, self._client, self._fresh = (self._client, self._fresh), None, None
+        if self._loop is asyncio.get_running_loop():
+            for client in clients:
+                if client is not None:
+                    await client.close()
 
 
-async def _read(response: httpx.Response, most: int) -> bytes:
+def _noting_reuse() -> "TraceConfig":
+    """Notes of each request, in its own context, when it took a connection that had waited in the pool."""
+    from aiohttp import TraceConfig
+
+    async def waited(client: object, context: SimpleNamespace, params: object) -> None:
+        context.trace_request_ctx.append(asyncio.get_running_loop().time())
+
+    trace = TraceConfig()
+    trace.on_connection_reuseconn.append(waited)
+    return trace
+
+
+async def _read(response: "ClientResponse", most: int) -> bytes:
     """The body, up to a little more than `most` bytes."""
     parts, size = [], 0
-    async for part in response.aiter_raw():
+    async for part in response.content.iter_any():
         parts.append(part)
         size += len(part)
         if size > most:
@@ -207,10 +260,10 @@ async def _read(response: httpx.Response, most: int) -> bytes:
     return b"".join(parts)
 
 
-async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
+async def _lines(response: "ClientResponse") -> AsyncIterator[bytes]:
     """What stands behind `data:` in each line of server-sent events; comments and other fields are left out."""
     rest = b""
-    async for part in response.aiter_raw():
+    async for part in response.content.iter_any():
         *lines, rest = (rest + part).split(b"\n")
         if len(rest) > LINE_BYTES:
             raise broken("sends a line that is longer than can be meant")
@@ -223,7 +276,9 @@ async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
 
 async def _read_on(lines: AsyncIterator[bytes]) -> None:
     """Read to the end of an answer that is complete: only then is its connection kept for the next."""
-    with suppress(TimeoutError, httpx.HTTPError, Refusal):
+    from aiohttp import ClientError
+
+    with suppress(TimeoutError, ClientError, Refusal):
         async with asyncio.timeout(END_SECONDS):
             async for _ in lines:
                 pass
@@ -242,9 +297,23 @@ class _Told(msgspec.Struct):
     message: str = ""
 
 
+class _Wrong(msgspec.Struct):
+    """A field that FastAPI refuses."""
+
+    msg: str = ""
+
+
 class _Error(msgspec.Struct):
     error: _Told | str | None = None
     message: str = ""
+    detail: str | list[_Wrong] | None = None
+    """Engines over FastAPI (`transformers serve`) say it there."""
+
+    @property
+    def words(self) -> str:
+        own = self.error if isinstance(self.error, str) else "" if self.error is None else self.error.message
+        told = self.detail if isinstance(self.detail, str) else "; ".join(one.msg for one in self.detail or ())
+        return own or self.message or told
 
 
 def _words(content: bytes) -> str:
@@ -253,8 +322,7 @@ def _words(content: bytes) -> str:
         said = msgspec.json.decode(content, type=_Error)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ""
-    text = said.error if isinstance(said.error, str) else said.error.message if said.error is not None else said.message
-    return "".join(letter for letter in (text or said.message)[:300] if letter.isprintable())
+    return "".join(letter for letter in said.words[:300] if letter.isprintable())
 
 
 def _odd_event(data: bytes) -> Refusal:
@@ -262,9 +330,9 @@ def _odd_event(data: bytes) -> Refusal:
     return broken("ended its answer with an error" if _words(data[:ERROR_BYTES]) else "sends something else than its API says")
 
 
-async def _refused(response: httpx.Response) -> Refusal:
+async def _refused(response: "ClientResponse", path: str) -> Refusal:
     """What a client is told of a status that is not 200."""
-    status = response.status_code
+    status = response.status
     retry = response.headers.get("retry-after", "")
     seconds = retry if retry.isascii() and retry.isdigit() and len(retry) <= 4 else str(RETRY_SECONDS)
     if status == 429:
@@ -277,6 +345,8 @@ async def _refused(response: httpx.Response) -> Refusal:
         return wrong("messages", f"The engine refuses the request: {words or 'it does not say why'}", "refused_by_engine")
     if status in (401, 403):
         return broken("refuses the gateway's key: ask whoever runs the gateway")
+    if status in (404, 405, 501):
+        return broken(f"has no {path}, or not this model")
     return broken(f"answers with status {status}")
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tunesmith.feedback.redact import redacted_opinion
 from tunesmith.feedback.telling import shown
 from tunesmith.ledger.feedback import FeedbackRecord, Kind, Opinions
-from tunesmith.ledger.keys import KeyRecord
+from tunesmith.ledger.keys import KeyRecord, asker
 from tunesmith.ledger.requests import RequestRecord
 from tunesmith.serve.aside import Aside
 from tunesmith.serve.refusals import Refusal, wrong
@@ -71,6 +71,10 @@ class FeedbackRequest(_Body):
     preferred: Preferred | None = None
     label: str | None = Field(default=None, min_length=1, max_length=MOST_LABEL)
     comment: str | None = Field(default=None, min_length=1, max_length=MOST_COMMENT)
+    user: str | None = None
+    """Whose opinion it is, where that is another than who asked; kept as a hash, and of keys that name their users alone."""
+    safety_identifier: str | None = None
+    """The same by its newer name."""
 
     @property
     def kind(self) -> Kind:
@@ -148,6 +152,8 @@ def _give(gateway: "Gateway", opinions: Opinions, body: FeedbackRequest, key: Ke
         value=value,
         other=other,
         model=about.model,
+        model_hash=about.model_hash,
+        asker=_asker(body, key, about),
         asked=about.kind,
         prompt=about.prompt,
         answer=about.answer,
@@ -155,6 +161,12 @@ def _give(gateway: "Gateway", opinions: Opinions, body: FeedbackRequest, key: Ke
         flagged=about.finish == "content_filter",
     )
     return opinions.give([redacted_opinion(told) if other is None else told])[0]
+
+
+def _asker(body: FeedbackRequest, key: KeyRecord, about: RequestRecord) -> str | None:
+    """Whose opinion it is: who is named, else who asked, where the same key asked; what another key said of its users is not this one's word."""
+    named = asker(key, body.safety_identifier or body.user)
+    return named or (about.asker if key.names_users and about.key_id == key.id else None)
 
 
 def _answered(gateway: "Gateway", key: KeyRecord, completion: str, choice: int, field_name: str) -> RequestRecord:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from tunesmith.core.errors import BusyError, TunesmithError
 from tunesmith.core.rows import Message
 from tunesmith.feedback.redact import LONGEST, length, redacted_request
-from tunesmith.ledger.keys import KeyRecord
+from tunesmith.ledger.keys import KeyRecord, asker
 from tunesmith.ledger.requests import Asked, RequestRecord
 from tunesmith.serve.answers import Labelled, Piece
 from tunesmith.serve.config import ServeConfig
@@ -51,7 +51,7 @@ class About:
     by: "Arm | None" = None
     """Which model of a line of service answers; None of a model that serves alone."""
     user: str = ""
-    """The client's own name for who asks; kept nowhere."""
+    """The client's own name for who asks; kept nowhere but as a hash, and that of a key that names its users alone."""
 
 
 @dataclass(slots=True)
@@ -146,7 +146,8 @@ class Kept:
             tenant=about.key.tenant,
             key_id=about.key.id,
             model=about.model,
-            model_hash=self._hashes.get(about.model) if about.by is None else about.by.hash,
+            model_hash=self.content(about.model) if about.by is None else about.by.hash,
+            asker=asker(about.key, about.user),
             kind=about.kind,
             prompt=about.prompt,
             seconds=round(seconds, 4),
@@ -177,6 +178,10 @@ class Kept:
             self._characters -= length(gone)
 
     # What is known
+
+    def content(self, model: str) -> str | None:
+        """Content hash of a model that serves alone under a name; None where it is not known."""
+        return self._hashes.get(model)
 
     def find(self, id_: str, choice: int) -> RequestRecord | None:
         """The answer of this id, redacted; None where it is unknown or older than opinions are taken of. Blocks: not for the event loop."""

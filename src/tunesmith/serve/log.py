@@ -41,6 +41,8 @@ class Line:
     route: str = "none"
     key: str | None = None
     model: str | None = None
+    content: str | None = None
+    """Content hash of the model that answers; for figures, not for the log."""
     policy: str | None = None
     read: int | None = None
     written: int | None = None

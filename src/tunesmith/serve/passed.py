@@ -1,18 +1,20 @@
 """What an engine answers, as pieces; and the gateway as a pass-through before an engine: keys, limits, filters, feedback and logs alone.
 
 An answer that the client takes whole is asked for whole: a token in a piece of its own costs more on the way than all else. Each event is
-parsed once, into a structure that has no room for what is not looked at. Tokens are counted by the engine; where it tells none, pieces are.
+parsed once, into a structure that has no room for what is not looked at. Tokens are counted by the engine, with those behind a stop that it
+doesn't know where the answer comes whole; where it tells none, or is left at a stop that it runs past, pieces are counted.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from tunesmith.serve.answers import Ask, Finish, Labelled, Piece, TokenSaid
+from tunesmith.serve.choices import ChoiceText, unfinished
 from tunesmith.serve.config import ServeConfig
 from tunesmith.serve.engine import Engine, broken
 from tunesmith.serve.refusals import Refusal, busy
@@ -29,10 +31,13 @@ class Usage(msgspec.Struct, gc=False):
     completion_tokens: int | None = 0
 
 
+Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
+
+
 class _Likely(msgspec.Struct):
     token: str
     logprob: float
-    bytes: list[int] | None = None
+    bytes: list[Byte] | None = None
 
     def said(self) -> tuple[str, tuple[int, ...], float]:
         return self.token, tuple(self.token.encode("utf-8", "replace") if self.bytes is None else self.bytes), self.logprob
@@ -113,38 +118,9 @@ class Models(msgspec.Struct):
     data: list[_Model]
 
 
-class _Saying:
-    """The text of one choice: stripped where answers are, and looked over where it has to be JSON."""
-
-    def __init__(self, ask: Ask, *, strip: bool) -> None:
-        self._strip, self._keep = strip, ask.schema is not None
-        self._held = self._whole = ""
-        self._began = self.over = False
-
-    def more(self, text: str) -> str:
-        """The text that is certain to be part of the answer."""
-        if self._strip:
-            text = self._held + text
-            text = text if self._began else text.lstrip()
-            certain = text.rstrip()
-            self._held, text = text[len(certain) :], certain
-            self._began = self._began or bool(text)
-        if self._keep:
-            self._whole += text
-        return text
-
-    def end(self, finish: Finish) -> None:
-        """Refusal (502) where it should be JSON and is not."""
-        self.over = True
-        if self._keep and finish == "stop":
-            try:
-                msgspec.json.decode(self._whole)
-            except (msgspec.MsgspecError, RecursionError):
-                raise broken("was asked for JSON and wrote something else") from None
-
-
 async def pieces_of(engine: Engine, path: str, body: dict[str, Any], ask: Ask, *, prompt_tokens: int = 0) -> AsyncIterator[Piece]:
-    """An engine's answer as pieces; leaving it closes the connection, by which engines know that nobody listens.
+    """An engine's answer as pieces; leaving it closes the connection, by which engines know that nobody listens. So it is left where all
+    choices are over for the client, and the engine writes on behind a stop.
 
     Args:
         engine: where it comes from.
@@ -154,9 +130,9 @@ async def pieces_of(engine: Engine, path: str, body: dict[str, Any], ask: Ask, *
         prompt_tokens: of the prompt, where the engine tells none.
 
     Raises:
-        Refusal: as `serve.engine` says; 502 too where the answer is none.
+        Refusal: as `serve.engine` says; 502 too where the answer is none, 400 where the engine left out what was asked for.
     """
-    sayings = [_Saying(ask, strip=ask.text is None and bool(prompt_tokens)) for _ in range(ask.n)]
+    sayings = [ChoiceText(ask, body.get("stop", ()), strip=ask.text is None and bool(prompt_tokens)) for _ in range(ask.n)]
     used, counted = None, 0
     async with aclosing(_answers(engine, path, body, ask)) as coming:  # type: ignore[type-var]
         async for answer in coming:
@@ -168,8 +144,10 @@ async def pieces_of(engine: Engine, path: str, body: dict[str, Any], ask: Ask, *
                 counted += piece.says
                 if piece.says:
                     yield piece
+            if any(one.runs_on for one in sayings) and all(one.over for one in sayings):
+                break
     if not all(one.over for one in sayings):
-        raise broken("broke off in the middle of its answer")
+        raise unfinished(sayings)
     told = used or Usage(prompt_tokens, counted)
     yield Piece(index=0, prompt_tokens=told.prompt_tokens or 0, answer_tokens=told.completion_tokens or 0)
 
@@ -183,17 +161,19 @@ async def _answers(engine: Engine, path: str, body: dict[str, Any], ask: Ask) ->
             yield event
 
 
-def _piece(choice: Choice, sayings: Sequence[_Saying], ask: Ask) -> Piece:
-    if not 0 <= choice.index < len(sayings) or sayings[choice.index].over:
+def _piece(choice: Choice, sayings: Sequence[ChoiceText], ask: Ask) -> Piece:
+    saying = sayings[choice.index] if 0 <= choice.index < len(sayings) else None
+    if saying is None or (saying.over and not saying.runs_on):
         raise broken("answers with choices that nobody asked for")
-    saying, finish = sayings[choice.index], None
-    text = saying.more(choice.words())
-    if choice.finish_reason:
-        finish = _FINISHES.get(choice.finish_reason)
+    last, over, finish = bool(choice.finish_reason), saying.over, None
+    text = saying.more(choice.words(), last=last)
+    tokens = saying.more_tokens(choice.said(), last=last) if ask.logprobs else ()
+    if not over and (last or saying.runs_on):
+        finish = "stop" if saying.stopped else _FINISHES.get(choice.finish_reason or "")
         if finish is None:
             raise broken("ended its answer for a reason that is none of its API's")
         saying.end(finish)
-    return Piece(index=choice.index, text=text, tokens=choice.said() if ask.logprobs else (), finish=finish)
+    return Piece(index=choice.index, text=text, tokens=tokens, finish=finish)
 
 
 class Behind:

@@ -9,7 +9,8 @@ our own renderer, before the first answer, and again after it was out of reach:
             one and with several turns, just the tokens that our renderer gives.
 
 An engine that does neither runs another model or another template, and is not asked: 503 says so. Labels are scored by the echoed
-log-probabilities of their words, which vLLM gives; elsewhere they are refused. How sure a written answer is is not told.
+log-probabilities of their words, which vLLM gives; a model that knows labels is not asked of an engine that doesn't. How sure a written
+answer is is not told.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from tunesmith.serve.refusals import Refusal, wrong
 from tunesmith.serve.tuned import Tuned, no_labels, refuse_beside_labels
 
 Form = Literal["ids", "messages"]
+NO_SCORES = "engine_without_scores"
 TOGETHER = 8
 """Texts whose labels are scored at the same time."""
 PROBES = (
@@ -78,8 +80,13 @@ class RemoteModel(Behind):
 
     # How it is asked
 
+    @property
+    def unscored(self) -> bool:
+        """Whether the engine, as far as it was asked, lacks what labels need."""
+        return self.tuned.labels is not None and self.form is not None and not (self.form == "ids" and self.scores)
+
     async def _asked_as(self) -> Form:
-        """How it is asked, found out once. Refusal (503) where the engine is not there, or not the right one."""
+        """How it is asked, found out once. Refusal (503) where the engine is not there, not the right one, or can't tell labels."""
         async with self._finding:
             if self.form is None:
                 if self.engine.at.model is None:
@@ -87,6 +94,9 @@ class RemoteModel(Behind):
                 self.form = "ids" if await self._takes_ids() else "messages" if await self._counts_alike() else None
             if self.form is None:
                 raise mismatch(self.name)
+            if self.unscored:
+                self.form = None
+                raise no_scores(self.name)
             return self.form
 
     async def _takes_ids(self) -> bool:
@@ -208,11 +218,7 @@ class RemoteModel(Behind):
         return [found for found in made if isinstance(found, Labelled)]
 
     async def _labelled(self, prompt: tuple[int, ...]) -> Labelled:
-        form = await self._form()
-        if form != "ids" or not self.scores:
-            raise wrong(
-                "model", f"The engine behind '{self.name}' doesn't tell how likely a label's words are: it takes one that echoes logprobs."
-            )
+        await self._form()
         choices = self.tuned.label_ids(prompt)
         body: dict[str, Any] = {"prompt": [[*prompt, *choice] for choice in choices], "echo": True, "logprobs": 1}
         try:
@@ -263,6 +269,15 @@ async def only_model(engine: Engine) -> str:
             503, f"The engine behind the gateway has {len(found)} models: its operator names one with --engine-model.", "bad_engine"
         )
     return found[0]
+
+
+def no_scores(name: str) -> Refusal:
+    """The engine can't tell labels."""
+    message = (
+        f"'{name}' answers with labels, and the engine behind it doesn't tell how likely their words are: it takes one that echoes "
+        "log-probabilities, as vLLM does."
+    )
+    return Refusal(503, message, NO_SCORES, headers={"Retry-After": "60"})
 
 
 def mismatch(name: str) -> Refusal:

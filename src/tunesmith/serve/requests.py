@@ -78,7 +78,19 @@ Zero = Annotated[float, Field(ge=0, le=0)]
 """Penalties are not served: 0 alone has no effect."""
 
 
-class _Generating(_Request):
+class _Asking(_Request):
+    """Who asks, in the client's own words: the newer field first."""
+
+    user: str | None = None
+    safety_identifier: str | None = None
+
+    @property
+    def whose(self) -> str | None:
+        """The name of the user; None where nobody is named."""
+        return self.safety_identifier or self.user
+
+
+class _Generating(_Asking):
     """What chat and completions have in common."""
 
     model: Name
@@ -92,7 +104,6 @@ class _Generating(_Request):
     stream_options: StreamOptions | None = None
     presence_penalty: Zero | None = None
     frequency_penalty: Zero | None = None
-    user: str | None = None
 
 
 class ChatRequest(_Generating):
@@ -106,7 +117,6 @@ class ChatRequest(_Generating):
     metadata: dict[str, str] | None = None
     store: bool | None = None
     service_tier: str | None = None
-    safety_identifier: str | None = None
     prompt_cache_key: str | None = None
     reasoning_effort: str | None = None
     verbosity: str | None = None
@@ -127,7 +137,7 @@ class CompletionRequest(_Generating):
     best_of: Literal[1] | None = None
 
 
-class ClassifyRequest(_Request):
+class ClassifyRequest(_Asking):
     """`POST /v1/classify`: texts are given labels."""
 
     model: Name
@@ -136,10 +146,9 @@ class ClassifyRequest(_Request):
     ]
     top: int | None = Field(default=None, ge=1)
     """So many of the likeliest labels with each; all where absent."""
-    user: str | None = None
 
 
-class EmbeddingRequest(_Request):
+class EmbeddingRequest(_Asking):
     """`POST /v1/embeddings`."""
 
     model: Name
@@ -147,7 +156,6 @@ class EmbeddingRequest(_Request):
         list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str]), Field(min_length=1, max_length=MOST_LABELLED)
     ]
     encoding_format: Literal["float", "base64"] = "float"
-    user: str | None = None
 
 
 def refused(errors: list[Any]) -> Refusal:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tunesmith.serve.trial import Trial
 
 SHOWN_HASH = 12
-"""Digits of a model's content hash in `system_fingerprint`."""
+"""Digits of a content hash in `system_fingerprint`."""
 _OURS = f"tunesmith-{version('tunesmith')}"  # looked up once: it takes the reading of a file
 
 
@@ -46,6 +46,13 @@ class Loaded:
     """Requests that are answered, or about to be."""
     free_since: float | None = None
     """When it was last found to be needed no longer; None while it is."""
+    lent: bool = False
+    """Whether it is served under its own name in any case: letting go of it closes nothing."""
+
+    def close(self, *, drain: bool) -> None:
+        """Stop it, unless others have it too."""
+        if not self.lent:
+            self.backend.close(drain=drain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +249,7 @@ class Service:
             self.trial.close()
         for loaded in self.pool:
             loaded.give_way(None)
-            loaded.backend.close(drain=drain)
+            loaded.close(drain=drain)
 
     def health(self) -> dict[str, Any]:
         """For anybody: whether the ledger is followed; no names."""
@@ -285,9 +292,25 @@ def falls_to_challenger(whose: str, share: float) -> bool:
     return int(whose[:14], 16) < share * (1 << 56)
 
 
+def content_of(backend: Backend) -> str | None:
+    """Content hash of the model of a line that answers; None of one that serves alone."""
+    if isinstance(backend, Service):
+        return backend.now.champion.hash
+    return backend.hash if isinstance(backend, Arm) else None
+
+
 def fingerprint(backend: Backend) -> str:
-    """`system_fingerprint`: the version, and of a line of service the content hash of the model that answers."""
-    return f"{_OURS}-{backend.hash[:SHOWN_HASH]}" if isinstance(backend, Arm) else _OURS
+    """`system_fingerprint`: the version, and of a line of service the content hash of the model that answers.
+
+    While a trial by share runs, a hash of both that may answer: whoever asks is not told which of them did, and sees the trial begin and end.
+    """
+    if not isinstance(backend, Arm):
+        return _OURS
+    now = backend.now
+    if now.mode != "share" or now.challenger is None:
+        return f"{_OURS}-{backend.hash[:SHOWN_HASH]}"
+    both = f"{now.champion.hash} {now.challenger.hash}".encode()
+    return f"{_OURS}-{blake2b(both, digest_size=32).hexdigest()[:SHOWN_HASH]}"
 
 
 def unused(loaded: Loaded, seconds: float, clock: Callable[[], float] = time.monotonic) -> bool:

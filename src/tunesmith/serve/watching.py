@@ -65,6 +65,7 @@ class Passed:
     read: int
     written: int
     blocked: tuple[str, ...]
+    model_hash: str | None = None
 
 
 class Odd:
@@ -133,7 +134,7 @@ class Watching:
         self._days: dict[tuple[str, str | None, str], _Day] = {}
         self._frameless = set[tuple[str, str | None]]()
         """Models whose frame could not be had; asked again after the next write."""
-        self._hours: dict[tuple[str, str], _Hour] = {}
+        self._hours: dict[tuple[str, str | None, str], _Hour] = {}
         self._counting, self._ending = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="watching", daemon=True)
         self._thread.start()
@@ -145,7 +146,8 @@ class Watching:
         if self.metrics is not None:
             self.metrics.request(line, status, seconds)
         blocked = tuple(line.blocked)
-        self._take(Passed(line.model or "", time.monotonic(), status, seconds, line.first, line.read or 0, line.written or 0, blocked))
+        at, read, written = time.monotonic(), line.read or 0, line.written or 0
+        self._take(Passed(line.model or "", at, status, seconds, line.first, read, written, blocked, line.content))
 
     def answered(self, record: RequestRecord, user: str, abstains: bool | None) -> None:
         """An answer that is done."""
@@ -191,7 +193,7 @@ class Watching:
                     self.odd.see(error)
 
     def _count(self, one: Seen | Passed, day: str, hour: str) -> None:
-        figures = self._hours.setdefault((one.model, hour), _Hour()).figures
+        figures = self._hours.setdefault((one.model, one.model_hash, hour), _Hour()).figures
         if isinstance(one, Passed):
             self.recent.append(one)
             _count_request(figures, one)
@@ -239,11 +241,16 @@ class Watching:
             now = self._clock()
             day, hour = now.strftime("%Y-%m-%dT00:00:00Z"), now.strftime("%Y-%m-%dT%H:00:00Z")
             over = {record.start for record in records} - {day, hour}
-            self._hours = {key: held for key, held in self._hours.items() if key[1] not in over}
+            self._hours = {key: held for key, held in self._hours.items() if key[2] not in over}
             self._days = {key: held for key, held in self._days.items() if key[2] not in over or key[2] == day}
 
-    def _hour_record(self, model: str, start: str, held: _Hour) -> WatchedRecord:
-        return WatchedRecord(model=model, span="hour", start=start, writer=self._writer, figures=held.figures)
+    def _hour_record(self, model: str, model_hash: str | None, start: str, held: _Hour) -> WatchedRecord:
+        writer = self._writer_of(model_hash)
+        return WatchedRecord(model=model, model_hash=model_hash, span="hour", start=start, writer=writer, figures=held.figures)
+
+    def _writer_of(self, model_hash: str | None) -> str:
+        """The ledger's key: rows of one name and time are told apart by their content."""
+        return f"{self._writer}-{(model_hash or '')[:16]}"
 
     def _day_record(self, model: str, model_hash: str | None, start: str, held: _Day) -> WatchedRecord | None:
         folded = held.sketch.folded(held.frame.variables[0].bins)
@@ -252,7 +259,7 @@ class Watching:
         figures: dict[str, Any] = {"frame": held.frame.id, "counts": folded.to_json()}
         if not held.frame.known:  # a plain frame is made again from the labels
             figures["labels"] = next((list(one.labels) for one in held.frame.variables if one.labels), None)
-        writer = f"{self._writer}-{(model_hash or '')[:16]}"  # the ledger's key: rows of one name and day are told apart by their content
+        writer = self._writer_of(model_hash)
         return WatchedRecord(model=model, model_hash=model_hash, span="day", start=start, writer=writer, figures=figures)
 
     def close(self) -> None:

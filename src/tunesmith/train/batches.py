@@ -151,8 +151,7 @@ class Feed:
     @property
     def steps(self) -> int:
         """Optimiser steps in all."""
-        wanted = max(1, round(self.config.epochs * self.steps_per_epoch))
-        return min(wanted, self.config.max_steps) if self.config.max_steps else wanted
+        return steps_of(self.config, len(self.examples), self.own_rows)
 
     def rows(self, number: int) -> list[Example]:
         """The rows of step `number`, counted from 1."""
@@ -174,6 +173,12 @@ class Feed:
     def step(self, number: int, *, halvings: int = 0) -> list[Batch]:
         """The passes of step `number`; each halving halves the tokens of a pass, never the rows of the step."""
         return lay_out(self.rows(number), self.config, layout=self.layout, halvings=halvings)
+
+
+def steps_of(config: TrainConfig, rows: int, own_rows: int | None = None) -> int:
+    """Optimiser steps of a run over so many rows. `own_rows`: of the task in a step; all of a step's where absent."""
+    wanted = max(1, round(config.epochs * math.ceil(rows / (own_rows or config.batch_rows))))
+    return min(wanted, config.max_steps) if config.max_steps else wanted
 
 
 def lay_out(examples: Sequence[Example], config: TrainConfig, *, layout: Layout, halvings: int = 0) -> list[Batch]:

@@ -161,7 +161,7 @@ class TrainConfig(Section):
     max_steps: int | None = Field(default=None, gt=0, le=10**9)
     """Stop after this many optimiser steps, whatever the epochs."""
     learning_rate: Annotated[float, Field(gt=0, le=1000)] | Literal["find"] | None = None
-    """Peak learning rate; `find` tries 80 rates on the training rows first (Smith, 2015); by method, optimiser and size of the model where absent."""
+    """Peak learning rate; `find` tries 80 rates on the training rows first (Smith, 2015); by method, optimiser, size of the model and, of short runs, their steps where absent."""
     schedule: Literal["cosine", "linear", "constant", "wsd", "one_cycle", "plateau"] = "cosine"
     """The learning rate after warm-up. `wsd`: stable, then a fall (Hu et al., 2024); `one_cycle`: up and down (Smith, 2018); `plateau`: lowered when validation stalls."""
     warmup: float | None = Field(default=None, ge=0, lt=1)

@@ -7,55 +7,30 @@ continued run is measured by the same yardstick.
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+
+from tunesmith.train.peaks import peak_of_gpu
+
+__all__ = ["memory_now_mib", "memory_peak_mib", "peak_flops", "peak_of_gpu"]
 
 _MATRIX = 768
 """Side of the squares that are multiplied: large enough to keep a CPU's cores busy, three of them 7 MiB."""
 _SECONDS = 0.1
 
-_PEAKS = {
-    "GB200": 2500e12,
-    "B200": 2250e12,
-    "B100": 1750e12,
-    "GH200": 989e12,
-    "H200": 989e12,
-    "H100 NVL": 835e12,
-    "H100 PCIe": 756e12,
-    "H100": 989e12,
-    "H800": 989e12,
-    "H20": 148e12,
-    "A100": 312e12,
-    "A800": 312e12,
-    "A40": 149.7e12,
-    "A30": 165e12,
-    "A10G": 70e12,
-    "A10": 125e12,
-    "RTX A6000": 154.8e12,
-    "L40S": 362e12,
-    "L40": 181e12,
-    "L4": 121e12,
-    "RTX 6000 Ada": 364e12,
-    "RTX 5090": 209.5e12,
-    "RTX 4090": 165.2e12,
-    "RTX 3090": 71e12,
-}
-"""Dense bf16 products with fp32 sums, operations a second, from the makers' data sheets, by part of the device's name."""
 
-
-def peak_of_gpu(name: str) -> float | None:
-    """Operations a second of a GPU in dense bf16 products, by its name; None where the table does not have it."""
-    words = f" {name} ".replace("-", " ")
-    known = [part for part in _PEAKS if f" {part} " in words]
-    return _PEAKS[max(known, key=len)] if known else None
-
-
-def peak_flops(device: torch.device, precision: str = "fp32") -> float | None:
+def peak_flops(device: torch.device, precision: str = "fp32", clock: Callable[[], float] = time.perf_counter) -> float | None:
     """Most operations a second that MFU is measured by; None where it is not known.
 
     On CUDA by the device's name, in bf16 whatever the run's own precision. On CPU the fastest of the matrix products that
     0.1 s has room for, in the run's precision and with the threads that torch has now.
+
+    Args:
+        device: where.
+        precision: of the run.
+        clock: what a second is taken from; by `time.process_time` it is one of a single core, however busy the machine is.
     """
     if device.type == "cuda":
         return peak_of_gpu(torch.cuda.get_device_name(device))
@@ -64,11 +39,11 @@ def peak_flops(device: torch.device, precision: str = "fp32") -> float | None:
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     left = torch.ones(_MATRIX, _MATRIX, dtype=kind)
     made = left @ left
-    best, until = float("inf"), time.perf_counter() + _SECONDS
-    while best == float("inf") or time.perf_counter() < until:
-        started = time.perf_counter()
+    best, until = float("inf"), clock() + _SECONDS
+    while best == float("inf") or clock() < until:
+        started = clock()
         torch.mm(left, left, out=made)
-        best = min(best, time.perf_counter() - started)
+        best = min(best, clock() - started)
     return 2 * _MATRIX**3 / best
 
 

@@ -223,7 +223,7 @@ class Watch:
             return f"step 0/{self.total}"
         left = self.seconds_left()
         parts = [f"step {self.steps[-1]['step']}/{self.total}", self.note()]
-        return " · ".join([*parts, f"ETA {_time(left)}"] if left is not None else parts)
+        return " · ".join([*parts, f"ETA {duration(left)}"] if left is not None else parts)
 
     def note(self) -> str:
         """The line without where it stands and the time left: `loss 0.843 · 31 rows/s · 62% of tokens saved`."""
@@ -335,7 +335,7 @@ def _pair(first: float, second: float) -> tuple[str, str]:
     return f"{first:.{places}f}", f"{second:.{places}f}"
 
 
-def _time(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """`40 s`, `4 min`, `2 h 5 min`."""
     if seconds < 60:
         return f"{seconds:.0f} s"

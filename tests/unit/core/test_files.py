@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,15 @@ def test_a_lock_has_one_holder(tmp_path: Path) -> None:
         pass
     with only_one(lock, "Round r"):
         pass
+
+
+def test_a_lock_is_waited_for_as_long_as_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tmp_path / ".lock"
+    with ExitStack() as holder:
+        holder.enter_context(only_one(lock, "Round r"))
+        monkeypatch.setattr("time.sleep", lambda seconds: holder.close())
+        with only_one(lock, "Round r", wait_seconds=60):
+            pass
 
 
 def test_what_fails_under_a_lock_is_not_the_locks_fault(tmp_path: Path) -> None:

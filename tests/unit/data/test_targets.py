@@ -383,21 +383,27 @@ def test_rows_that_can_not_serve(files: ModuleType, tmp_path: Path, rows: list[d
 # Real rows
 
 
-def test_real_sets(shared_data: Path) -> None:
-    def of(path: str, task: str) -> Dataset:
-        return prepare(DataConfig(path=str(shared_data / path), task=task), 0).dataset  # type: ignore[arg-type]
+def of(path: Path, task: Task) -> Dataset:
+    return prepare(DataConfig(path=str(path), task=task), 0).dataset
 
-    stsb = of("stsb/train.csv", "regress")
+
+@pytest.fixture(scope="module")
+def spans(shared_data: Path) -> Dataset:
+    """Synthetic letters with the personal data in them marked."""
+    return of(shared_data / "pii_synth/synth_dataset_v2.json.gz", Task.TAG)
+
+
+def test_real_sets(shared_data: Path, spans: Dataset) -> None:
+    stsb = of(shared_data / "stsb/train.csv", Task.REGRESS)
     assert len(every(stsb)) == 5709 or len(every(stsb)) > 5600
     assert all(row.value is not None and 0 <= row.value <= 5 for row in every(stsb))
-    spans = of("pii_synth/synth_dataset_v2.json.gz", "tag")
     assert len(spans.labels) == 17
     assert all(row.answer == write_spans(row.text(), row.tags or ()) for row in every(spans))
-    kto = of("preferences_demo/kto_en_demo.jsonl.gz", "prefer")
+    kto = of(shared_data / "preferences_demo/kto_en_demo.jsonl.gz", Task.PREFER)
     assert Counter(row.wanted for row in every(kto)) == {True: 150, False: 150}
 
 
-def test_every_real_span_still_says_what_it_said(shared_data: Path) -> None:
+def test_every_real_span_still_says_what_it_said(shared_data: Path, spans: Dataset) -> None:
     import gzip
 
     from tunesmith.data.normalise import _clean, _steps
@@ -408,10 +414,9 @@ def test_every_real_span_still_says_what_it_said(shared_data: Path) -> None:
         for item in raw
         for span in item["spans"]
     }
-    dataset = prepare(DataConfig(path=str(shared_data / "pii_synth/synth_dataset_v2.json.gz"), task=Task.TAG), 0).dataset
     astray = [
         row.text()[start:end]
-        for row in every(dataset)
+        for row in every(spans)
         for start, end, label in row.tags or ()
         if (label, " ".join(row.text()[start:end].split())) not in values
     ]

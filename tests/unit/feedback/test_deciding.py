@@ -26,10 +26,10 @@ def ledger(tmp_path: Path, say: Say) -> Ledger:
     return made
 
 
-def sat(ledger: Ledger, typed: str) -> tuple[Reviewed, list[str]]:
+def sat(ledger: Ledger, typed: str, labels: tuple[str, ...] | None = None) -> tuple[Reviewed, list[str]]:
     notes: list[str] = []
     lines = io.StringIO(typed)
-    sitting = Sitting(ledger, "ann", lambda *_: None, notes.append)
+    sitting = Sitting(ledger, "ann", lambda *_: None, notes.append, lambda _: labels)
     return sitting.go(queue(ledger.feedback.list()), letters(lines), next_line(lines)), notes
 
 
@@ -53,6 +53,22 @@ def test_an_edit_is_the_reviewers_own_and_the_opinion_stays_as_it_was(ledger: Le
     assert (own.kind, own.value, own.state, own.key_id) == ("correction", "Better so, [EMAIL].", "accepted", "review:ann")
     assert own.prompt == first.prompt and own.reason == f"edited from {first.id}"
     assert sat(ledger, "e\n")[0].left == 3
+
+
+def test_an_edit_for_a_model_of_labels_is_one_of_them_and_a_wrong_one_is_refused_at_once(ledger: Ledger, say: Say) -> None:
+    labels = ("refund", "card lost", "card stolen")
+    ledger.feedback.give([say("label", "else", "where is my card", "refund", asker="someone", confidence=0.0)])
+    done, notes = sat(ledger, "e\nrefnud\ne\nCard Lost\ne\n card lost \ne\nwhatever\nr\na\nq\n", labels)
+    assert (done.edited, done.rejected, done.accepted) == (1, 1, 1)
+    assert "knows no label 'refnud' (the nearest: refund)" in notes[0] and "(the nearest: card lost" in notes[1]
+    assert "'whatever' (it knows refund, card lost, card stolen)" in notes[2] and len(notes) == 3
+    own = ledger.feedback.list()[-1]
+    assert (own.kind, own.value, own.state, own.key_id, own.asker) == ("label", "card lost", "accepted", "review:ann", None)
+    ledger.feedback.give([say("label", "else", "and my other card", "refund", confidence=0.0)])
+    done, notes = sat(ledger, "a\nq\n", labels)
+    assert done.accepted == 1 and notes == ["Accepted, and yet no round will learn it: the model knows no label 'else' "
+                                            "(it knows refund, card lost, card stolen)."]  # fmt: skip
+    assert sat(ledger, "e\nanything at all\nq\n")[0].edited == 1  # a model whose answers are free text takes anything
 
 
 def test_nobody_accepts_or_edits_what_they_were_not_shown(ledger: Ledger, say: Say) -> None:

@@ -1,14 +1,20 @@
 """Opinions from files: what is there is read, what is wrong is told by line, what is personal is gone."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tunesmith.core.errors import DataError, RecipeError
+from tunesmith.core.files import make_folder, write_json
 from tunesmith.feedback.reading import Unread, read_opinions
 from tunesmith.ledger.feedback import FeedbackRecord
 from tunesmith.ledger.ledger import Ledger
+from tunesmith.ledger.steps import StepRecord
 from tunesmith.pipeline.feedback import import_feedback
+from tunesmith.pipeline.label_sets import LabelSets
+from tunesmith.pipeline.workspace import Workspace
 
 
 def test_every_kind_is_read_and_bad_records_are_told_by_line(tmp_path: Path) -> None:
@@ -36,6 +42,47 @@ def test_every_kind_is_read_and_bad_records_are_told_by_line(tmp_path: Path) -> 
     assert said[0].prompt is not None and said[0].prompt[0].content == "Mail [EMAIL] now"
     assert said[0].key_id == "import:u1" and said[0].confidence == 0.5 and said[1].completion_id == said[0].completion_id
     assert [one.number for one in found if isinstance(one, Unread)] == [6, 7, 8, 9, 10, 11, 12, 13]
+
+
+def test_labels_are_held_to_those_of_the_model_that_is_named(tmp_path: Path) -> None:
+    """A line's champion knows red and blue, a writer takes anything, of a model that is not here nothing is known."""
+    place = Workspace(tmp_path / "work")
+    for name, bundle in (("colours", {"task": "classify", "labels": ["red", "blue"]}), ("writer", {"task": "generate", "labels": None})):
+        write_json(make_folder(tmp_path / name) / "tunesmith.json", bundle)
+    rows = [
+        {"model": "shop", "label": "red"},
+        {"model": "shop", "label": "rde"},
+        {"model": "colours", "label": "green"},
+        {"model": "writer", "label": "green"},
+        {"model": "writer", "correction": "anything"},
+        {"model": "gone", "label": "green"},
+        {"label": "green"},
+        {"model": "shop", "correction": "red"},
+        {"model": "shop", "thumbs": "up"},
+        {"model": "shop", "label": "blue", "preferred": "red"},
+        {"model": str(tmp_path / "colours"), "label": "green"},
+    ]
+    lines = [json.dumps({"prompt": f"q{place}", "answer": "red"} | row) for place, row in enumerate(rows)]
+    (tmp_path / "said.jsonl").write_text("\n".join(lines) + "\n")
+    with place.ledger() as ledger:
+        for line, name in (("shop", "colours"), ("poems", "writer")):
+            ledger.steps.take(StepRecord(line=line, action="promote", model=str(tmp_path / name), who="ann", why="first"))
+        made = import_feedback(ledger, str(tmp_path / "said.jsonl"), place=place)
+        assert made.why == (
+            "line 2: the model knows no label 'rde' (the nearest: red)",
+            "line 3: the model knows no label 'green' (it knows red, blue)",
+            "line 8: its model answers with labels: the right one stands in the column label, not in correction",
+            "line 10: its model answers with labels: the right one stands in the column label, not in preferred",
+        )
+        assert made.read == 7
+    with Workspace(tmp_path / "other").ledger() as ledger:  # where there is one line alone, what names no model is about it
+        ledger.steps.take(StepRecord(action="promote", model=str(tmp_path / "colours"), who="ann", why="first"))
+        (tmp_path / "nameless.jsonl").write_text('{"prompt": "q", "answer": "red", "label": "green"}\n{"prompt": "q", "label": "blue"}\n')
+        made = import_feedback(ledger, str(tmp_path / "nameless.jsonl"), place=Workspace(tmp_path / "other"))
+        assert (made.read, made.unread) == (1, 1) and made.why[0].startswith("line 1: ")
+        sets = LabelSets(Workspace(tmp_path / "other"), ledger)
+        about = FeedbackRecord(tenant="t", key_id="k", completion_id="c", kind="label", value="x", model="champion", asked="label")
+        assert sets.of(about) == ("red", "blue") and sets.of(replace(about, asked="text")) is None
 
 
 def test_a_csv_twice_is_read_once(tmp_path: Path) -> None:

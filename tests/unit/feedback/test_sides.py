@@ -104,6 +104,19 @@ def test_about_the_share_judges_and_a_single_user_trains() -> None:
     assert alone == {"train": 50} and 60 <= nameless["judge"] <= 140
 
 
+def test_users_of_one_key_that_is_believed_train_and_judge_and_none_does_both() -> None:
+    """An application with one key and forty users: without their names all of them train, and nothing judges."""
+    records = [opinion(number, key="app", about=number) for number in range(200)]
+    named = [replace(record, asker=digest(number % 40)[:32]) for number, record in enumerate(records)]
+    assert {one.side for one in standing(records, [])} == {"train"}
+    sides = standing(named, [])
+    counts = Counter(one.side for one in sides)
+    assert counts["torn"] == 0 and 20 <= counts["judge"] <= 60
+    by_user = {(record.asker, one.side) for record, one in zip(named, sides, strict=True)}
+    assert len(by_user) == 40
+    assert user_of(replace(named[0], key_id="review:ann")) is None and user_of(replace(named[0], key_id="")) is None
+
+
 def test_texts_are_near_by_letters_and_not_by_topic() -> None:
     near = near_texts(["please send the red car today", "please send the red cars today", "we never saw any boat"])
     assert near == {0: [1], 1: [0]}

@@ -16,11 +16,6 @@ from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.requests import RequestRecord
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger.open(tmp_path / "ledger.db")
-
-
 def request(id_: str, **more: object) -> RequestRecord:
     return RequestRecord(**{"id": id_, "tenant": "a", "key_id": "k", "model": "m"} | more)  # type: ignore[arg-type]
 

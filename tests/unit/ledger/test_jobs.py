@@ -1,9 +1,7 @@
 """Jobs in the ledger: one worker at a time has each, whoever dies, and every tenant its own."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -20,12 +18,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.open(tmp_path / "l.db") as ledger:
-        yield ledger
 
 
 @pytest.fixture
@@ -153,20 +145,19 @@ def test_files_are_bounded_by_tenant_and_seen_by_theirs_alone(ledger: Ledger) ->
     assert ledger.files.forget("a", record.id) and ledger.files.find("a", record.id) is None
 
 
-def test_a_cancelled_job_whose_worker_died_is_over_at_once_and_takes_no_place(tmp_path: Path) -> None:
+def test_a_cancelled_job_whose_worker_died_is_over_at_once_and_takes_no_place(ledger: Ledger) -> None:
     now = 1000.0
-    with Ledger.open(tmp_path / "l.db") as ledger:
-        jobs = Jobs(ledger, clock=lambda: now)
-        first, second = jobs.create(job(), most_waiting=2), jobs.create(job(), most_waiting=2)
-        held = jobs.claim("w", 30, [first.base])
-        assert held is not None and held.id == first.id
-        wanted = jobs.cancel("a", first.id)
-        assert wanted is not None and (wanted.status, wanted.cancel) == ("queued", True)  # its worker is to hear it
-        with pytest.raises(QuotaError):
-            jobs.create(job(), most_waiting=2)
-        now += 31  # it never will
-        third = jobs.create(job(), most_waiting=2)
-        ended = jobs.cancel("a", first.id)
-        assert ended is not None and ended.status == "cancelled" and ended.finished and ended.worker is None
-        assert jobs.beat(held, 30) == "lost"
-        assert {one.id for one in jobs.list("a") if not one.over} == {second.id, third.id}
+    jobs = Jobs(ledger, clock=lambda: now)
+    first, second = jobs.create(job(), most_waiting=2), jobs.create(job(), most_waiting=2)
+    held = jobs.claim("w", 30, [first.base])
+    assert held is not None and held.id == first.id
+    wanted = jobs.cancel("a", first.id)
+    assert wanted is not None and (wanted.status, wanted.cancel) == ("queued", True)  # its worker is to hear it
+    with pytest.raises(QuotaError):
+        jobs.create(job(), most_waiting=2)
+    now += 31  # it never will
+    third = jobs.create(job(), most_waiting=2)
+    ended = jobs.cancel("a", first.id)
+    assert ended is not None and ended.status == "cancelled" and ended.finished and ended.worker is None
+    assert jobs.beat(held, 30) == "lost"
+    assert {one.id for one in jobs.list("a") if not one.over} == {second.id, third.id}

@@ -6,13 +6,8 @@ from pathlib import Path
 import pytest
 
 from tunesmith.core.errors import RecipeError
-from tunesmith.ledger.keys import expiry
+from tunesmith.ledger.keys import asker, expiry, new_user_secret, told
 from tunesmith.ledger.ledger import Ledger
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger.open(tmp_path / "ledger.db")
 
 
 def test_the_holder_of_a_secret_is_found_and_nobody_else(ledger: Ledger) -> None:
@@ -24,9 +19,9 @@ def test_the_holder_of_a_secret_is_found_and_nobody_else(ledger: Ledger) -> None
     assert [ledger.keys.holder(one) for one in wrong] == [None] * len(wrong)
 
 
-def test_a_secret_stands_nowhere_in_the_database(ledger: Ledger, tmp_path: Path) -> None:
-    _, secret = ledger.keys.create("shop", ["chat"])
-    ledger.close()
+def test_a_secret_stands_nowhere_in_the_database(tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        _, secret = ledger.keys.create("shop", ["chat"])
     with sqlite3.connect(tmp_path / "ledger.db") as connection:
         held = "\n".join(connection.iterdump())
     assert "shop" in held and secret not in held and secret[12:] not in held
@@ -62,6 +57,27 @@ def test_a_key_that_makes_no_sense_is_refused(ledger: Ledger, arguments: tuple[s
     with pytest.raises(RecipeError, match=said):
         ledger.keys.create(*arguments)
     assert ledger.keys.list() == []
+
+
+def test_a_key_is_believed_on_its_users_only_where_somebody_said_so(ledger: Ledger) -> None:
+    plain, _ = ledger.keys.create("shop", ["chat"])
+    own, secret = ledger.keys.create("app", ["chat"], user_secret=new_user_secret())
+    other, _ = ledger.keys.create("app 2", ["chat"], user_secret=new_user_secret())
+    assert asker(plain, "ann") is None and asker(own, None) is None and asker(own, "") is None
+    assert asker(own, "ann") == asker(own, "ann") != asker(own, "bob") and asker(own, "ann") != asker(other, "ann")
+    assert len(asker(own, "ann") or "") == 32 and asker(own, "\ud800")
+    assert told(own)["names_users"] and not told(plain)["names_users"] and str(own.user_secret) not in str(told(own)) + repr(own)
+    rotated, _ = ledger.keys.rotate(own.id)
+    assert asker(rotated, "ann") == asker(own, "ann") and ledger.keys.holder(secret) is None
+    on = ledger.keys.let_name_users(plain.id, True, who="user:ann")
+    assert on.names_users and ledger.keys.let_name_users(plain.id, True) == on == ledger.keys.list()[0]
+    off = ledger.keys.let_name_users(plain.id, False, who="user:ann")
+    assert not off.names_users and ledger.keys.let_name_users(plain.id, True).user_secret != on.user_secret
+    noted = [(one.action, one.who, one.what["names_users"]) for one in ledger.audit.list() if one.action == "key.users"]
+    assert noted == [("key.users", "user:ann", True), ("key.users", "user:ann", False), ("key.users", "user:unknown", True)]
+    assert str(on.user_secret) not in str(ledger.audit.list()) and ledger.audit.broken() is None
+    with pytest.raises(RecipeError, match="There is no key 'abc'"):
+        ledger.keys.let_name_users("abc", True)
 
 
 def test_limits_and_days_have_bounds(ledger: Ledger) -> None:

@@ -15,12 +15,6 @@ from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.records import ArtefactRecord, DatasetRecord, Edge, MetricRecord, RoundRecord, StageRecord
 
 
-@pytest.fixture
-def ledger(tmp_path: Path):
-    with Ledger.open(tmp_path / "tunesmith.db") as opened:
-        yield opened
-
-
 def a_round(id: str, **changes) -> RoundRecord:
     values = {"id": id, "identity": "i" * 64, "recipe": {"seed": 0}, "recipe_hash": "h" * 64, "created": "2026-11-21T02:00:00Z"} | changes
     return RoundRecord(**values)

@@ -1,18 +1,12 @@
 """Who is in service follows from the steps taken, and from nothing else."""
 
 import random
-from pathlib import Path
 
 import pytest
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.steps import Action, Mode, StepRecord, standing_after
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger.open(tmp_path / "ledger.db")
 
 
 def step(action: Action, model: str | None = None, *, mode: Mode | None = None, share: float | None = None) -> StepRecord:
@@ -59,6 +53,20 @@ def test_what_can_t_be_taken_is_refused_in_a_sentence_and_leaves_no_trace(ledger
     for share in (None, 0.0, 1.0, 1.5, float("nan")):
         with pytest.raises(RecipeError, match="between 0 and 1"):
             step("challenge", "two", mode="share", share=share)
+
+
+def test_a_trial_is_ended_before_another_begins(ledger: Ledger) -> None:
+    ledger.steps.take(step("promote", "one"))
+    ledger.steps.take(step("challenge", "two", mode="shadow"))
+    for model in ("two", "three"):
+        with pytest.raises(RecipeError, match="two is tried beside the champion of 'champion' already: end that trial first"):
+            ledger.steps.take(step("challenge", model, mode="share", share=0.5))
+    ledger.steps.take(step("keep"))
+    told = ledger.steps.take(step("challenge", "three", mode="shadow"))
+    assert told.challenger and told.challenger.model == "three" and len(ledger.steps.history()) == 4
+    older = [step("promote", "one"), step("challenge", "two", mode="shadow"), step("challenge", "three", mode="shadow")]
+    stands = standing_after("champion", older)  # ledgers that were written before this rule are read as they were
+    assert stands.challenger and stands.challenger.model == "three"
 
 
 def test_a_folder_that_holds_another_model_by_now_can_be_promoted_anew(ledger: Ledger) -> None:

@@ -1,20 +1,11 @@
 """Figures of traffic in the ledger."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tunesmith.core.errors import RecipeError
 from tunesmith.ledger.feedback import FeedbackRecord
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.watched import WatchedRecord
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.open(tmp_path / "ledger.db") as made:
-        yield made
 
 
 def record(

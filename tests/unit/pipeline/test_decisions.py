@@ -68,6 +68,16 @@ def test_architectures_that_rows_must_not_share(base: Base, config: dict[str, An
     assert why in said
 
 
+def test_the_usual_rate_goes_by_the_steps_that_the_rows_make_and_a_named_one_by_nothing(base: Base) -> None:
+    def rate(rows: int | None, **train: Any) -> float:
+        return decide(recipe_of(train=train), base, "generate", lambda event: None, rows=rows).learning_rate
+
+    assert rate(None) == rate(768) < rate(192)  # three epochs of 16 rows a step: 144 steps, and 36
+    assert rate(192) == pytest.approx(2 * rate(768), rel=0.05)  # rates are told in two digits
+    assert rate(192) == rate(10_000, max_steps=36) == rate(96, epochs=6)
+    assert rate(16, learning_rate=0.02) == 0.02
+
+
 def test_the_tree_is_the_default_and_can_be_turned_off(base: Base) -> None:
     for name in ("full", "lora", "prompt", "ia3", "layers"):
         recipe = recipe_of(method={"name": name} | ({"top_layers": 1} if name == "layers" else {}))
@@ -79,7 +89,7 @@ def test_the_tree_is_the_default_and_can_be_turned_off(base: Base) -> None:
 @pytest.mark.parametrize(
     ("task", "judged", "expected"),
     [
-        ("classify", False, "sft"),
+        ("classify", False, "class"),  # by the embedded base
         ("text", False, "text"),
         ("prefer", False, "dpo"),
         ("prefer", True, "kto"),

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import wait
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from tunesmith.ledger.feedback import FeedbackRecord
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.steps import InService, Mode, StepRecord
 from tunesmith.ledger.trials import Side, TrialRule, TriedRecord
-from tunesmith.pipeline.in_service import AGAIN_SECONDS, LINGER_SECONDS, Follower, OtherContent
+from tunesmith.pipeline.in_service import AGAIN_SECONDS, LINGER_SECONDS, Follower, OtherContent, local_loader
 from tunesmith.pipeline.judging import JUDGE_SECONDS
+from tunesmith.pipeline.workspace import Workspace
+from tunesmith.serve.config import ServeConfig
 from tunesmith.serve.service import Loaded, Service
 
 
@@ -282,9 +285,11 @@ def test_only_in_shadow_does_a_challenger_give_way(world: World) -> None:
     world.settle()
     two = world.made[-1]
     assert two.name == "two" and two.way is not None
+    world.step("keep")
     world.step("challenge", "two", "share", 0.5)
     world.settle()
     assert two.way is None and world.made[0].way is None
+    world.step("keep")
     world.step("challenge", "two", "shadow")
     world.settle()
     world.step("promote", "two")
@@ -393,5 +398,42 @@ def test_every_gateway_deals_by_one_secret_that_is_no_part_of_a_step(world: Worl
     assert world.begun is not None
     secret = world.begun.service.now.secret
     assert len(secret) == 32 and world.ledger.trials.secret(number) == secret and secret not in repr(world.begun.service.now)
+    world.step("keep")
     again = world.step("challenge", "two", "share", 0.5)
     assert world.ledger.trials.secret(again) != secret
+
+
+def test_a_model_that_is_served_anyway_is_lent_and_closed_by_nobody_but_its_owner(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def named(model: str, _: Any) -> Any:
+        return SimpleNamespace(name=model, folder=Path(model))
+
+    def loaded_anew(folder: Path) -> Any:
+        raise MachineError(f"{folder} was loaded")
+
+    monkeypatch.setattr("tunesmith.pipeline.naming.named_model", named)
+    monkeypatch.setattr("tunesmith.models.package.model_digest", lambda folder: f"hash-of-{folder}")
+    monkeypatch.setattr("tunesmith.models.package.load_model", loaded_anew)
+    theirs: Any = Fake("one")
+    load = local_loader(Workspace(tmp_path), ServeConfig(), {"hash-of-one": theirs})
+    one = load(InService("one", "hash-of-one", "2026-11-22T00:00:00Z"))
+    assert one.backend is theirs and one.lent and one.hash == "hash-of-one"
+    with pytest.raises(OtherContent):
+        load(InService("one", "another", "2026-11-22T00:00:00Z"))
+    with pytest.raises(MachineError, match="two was loaded"):
+        load(InService("two", None, "2026-11-22T00:00:00Z"))
+    for model in ("one", "two", "three"):
+        world.step("promote", model)
+    monkeypatch.setattr(world, "load", lambda model, plain=world.load: load(model) if model.model == "one" else plain(model))
+    world.step("rollback")
+    world.step("rollback")
+    world.follow(most_loaded=1)
+    assert world.serving == ("one", None)
+    world.step("promote", "two")
+    world.settle()
+    world.now += LINGER_SECONDS + 1
+    world.settle()
+    world.begun._loader.shutdown(wait=True)  # type: ignore[union-attr]
+    assert world.serving == ("two", None) and [held.model.model for held in world.begun.service.pool] == ["two"]  # type: ignore[union-attr]
+    assert not theirs.closed

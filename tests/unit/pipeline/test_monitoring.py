@@ -167,15 +167,16 @@ def now(ago: int) -> str:
     return (datetime.now(UTC) - timedelta(days=ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def give(ledger: Ledger, ago: int, ups: int, downs: int) -> None:
+def give(ledger: Ledger, ago: int, ups: int, downs: int, *, model: str = "m", model_hash: str | None = None, tenant: str = "t") -> None:
     made = [
         FeedbackRecord(
-            tenant="t",
+            tenant=tenant,
             key_id=f"k{at % 10}",
             completion_id=f"c{ago}-{at}",
             kind="thumbs",
             value="up" if at < ups else "down",
-            model="m",
+            model=model,
+            model_hash=model_hash,
             created=now(ago),
         )
         for at in range(ups + downs)
@@ -202,3 +203,49 @@ def test_a_reference_holds_no_word_of_the_rows(world: World) -> None:
 
 def test_quantiles_of_bins() -> None:
     assert quantile([0] * 15, 0.5) is None and quantile([1] + [0] * 14, 0.95) == 0.005 and quantile([0] * 14 + [5], 0.5) is None
+
+
+def test_of_a_name_that_several_models_shared_each_has_its_own_traffic_and_opinions(world: World) -> None:
+    """A line's former champion answered ten times as often, and badly: nothing of that is the present one's."""
+    with world.place.ledger() as ledger:
+        ledger.steps.take(StepRecord(action="promote", model="/nowhere/new", model_hash="n", who="t", why="t"))
+
+        def hour(content: str | None, times: int, name: str = "champion") -> None:
+            figures = HOUR | {"requests": 40 * times}
+            ledger.watched.record(
+                [WatchedRecord(model=name, model_hash=content, span="hour", start=now(0), writer=f"{name}{content}", figures=figures)]
+            )
+
+        hour("h", 10)
+        hour("n", 1)
+        hour("n", 2, "new")
+        hour(None, 4)  # of an earlier version: whose it was is not known
+        hour(None, 8, "new")
+        for content, ups in (("h", 2), ("n", 9)):
+            give(ledger, ago=1, ups=ups, downs=10 - ups, model="champion", model_hash=content, tenant=content)
+        give(ledger, ago=1, ups=0, downs=10, model="champion", tenant="unknown")
+        give(ledger, ago=1, ups=5, downs=0, model="new", tenant="named")
+    (new,) = monitor(world.place, line="champion")
+    assert new.traffic["requests"] == 40 * (1 + 2 + 8) and (new.feedback["good"], new.feedback["opinions"]) == (9 + 5, 10 + 5)
+    (old,) = monitor(world.place, str(world.folder))
+    assert old.traffic["requests"] == 400 and (old.feedback["good"], old.feedback["opinions"]) == (2, 10)
+    named = {state.model: state.traffic["requests"] for state in monitor(world.place)}
+    assert named == {"champion": 440, "new": 440}
+
+
+def test_a_line_that_only_ever_had_one_model_counts_what_tells_no_content(world: World) -> None:
+    with world.place.ledger() as ledger:
+        ledger.watched.record([WatchedRecord(model="champion", span="hour", start=now(0), writer="w", figures=HOUR)])
+        give(ledger, ago=1, ups=3, downs=1, model="champion")
+        world.day(0, 120)
+        day = ledger.watched.list("day")[0]
+        ledger.watched.record(
+            [WatchedRecord(model="champion", model_hash="h", span="day", start=day.start, writer="v", figures=day.figures)]
+        )
+    (state,) = monitor(world.place, line="champion")
+    assert state.traffic["requests"] == 40 and state.feedback["opinions"] == 4
+    with world.place.ledger() as ledger:
+        ledger.steps.take(StepRecord(action="challenge", model="r-2", model_hash="other", mode="share", share=0.5, who="t", why="t"))
+    (state,) = monitor(world.place, line="champion")
+    assert state.traffic["requests"] == 0 and state.feedback["opinions"] == 0
+    assert any(note.startswith("40 requests under a name that several models shared") for note in state.notes)

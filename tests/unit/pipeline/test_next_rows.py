@@ -1,5 +1,6 @@
 """What a next round learns from: what the champion has not learned yet, in the form its task takes."""
 
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,34 @@ def test_no_pair_gives_away_what_judges_the_writer(tmp_path: Path) -> None:
     ready, _ = prepared_dataset(recipe, Workspace(tmp_path / "work"), silent)
     left = {row.prompt[-1].content for side in ready.sides.values() for row in side}
     assert left == {one for place, one in enumerate(prompts) if place >= 12 and place != 20}
+
+
+def test_labels_of_strangers_that_look_wrong_train_nothing(tmp_path: Path) -> None:
+    """Of 240 opinions every twelfth gives the other label."""
+    draw = random.Random(0)
+    others = [f"{a}{b}{c}" for a in "bdfgkl" for b in "aeiou" for c in "mnprst"]
+    rows = [
+        {"text": f"{' '.join(draw.sample(others, 3))} {label} {' '.join(draw.sample(others, 2))}", "label": label, "n": n}
+        for n in range(240)
+        for label in (("card", "transfer")[n % 2],)
+    ]
+    wrong = [row for row in rows if int(row["n"]) % 12 == 0]
+    for row in wrong:
+        row["label"] = "transfer" if row["label"] == "card" else "card"
+    write_jsonl(tmp_path / ROWS, [{"text": row["text"], "label": row["label"]} for row in rows])
+    former = dataset(Task.CLASSIFY)
+    actions = {}
+    for asked in ("report", "off", "fix", "drop"):
+        champion = Recipe.model_validate({"data": {"path": "x", "task": "classify", "relabel": {"action": asked}}})
+        recipe = next_recipe(champion, Mixture("labels", [], 0, (), {}), tmp_path, former, tmp_path, "r-1")
+        actions[asked] = recipe.data.relabel.action
+        if asked == "report":
+            alone = recipe.model_copy(update={"data": recipe.data.model_copy(update={"held_out": None})})
+            ready, _ = prepared_dataset(alone, Workspace(tmp_path / "work"), silent)
+    assert actions == {"report": "drop", "off": "off", "fix": "fix", "drop": "drop"}
+    left = {row.prompt[-1].content for side in ready.sides.values() for row in side}
+    dropped = {str(row["text"]) for row in rows} - left
+    assert dropped <= {str(row["text"]) for row in wrong} and len(dropped) >= 6  # 8 of the 20, and none that is right
 
 
 def test_unreviewed_opinions_teach_only_where_the_recipe_says_so_and_those_set_aside_never(tmp_path: Path) -> None:

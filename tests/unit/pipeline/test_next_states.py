@@ -15,7 +15,7 @@ from tunesmith.data.config import Task
 from tunesmith.data.dataset import Dataset
 from tunesmith.evaluate.trial import CHAMPION
 from tunesmith.feedback.config import ScreenConfig
-from tunesmith.feedback.next_config import NextConfig
+from tunesmith.feedback.next_config import NextConfig, WhenConfig
 from tunesmith.feedback.screening import foreseen, screen
 from tunesmith.ledger.feedback import FeedbackRecord
 from tunesmith.ledger.nexts import NextRecord, Use
@@ -24,6 +24,7 @@ from tunesmith.ledger.steps import LINE, Mode, StepRecord, Steps
 from tunesmith.pipeline import next_round as rounds
 from tunesmith.pipeline.next_judging import Duel, Found, decide
 from tunesmith.pipeline.next_look import look, spent
+from tunesmith.pipeline.next_rows import Fresh
 from tunesmith.pipeline.promotion import refused_by
 from tunesmith.pipeline.workspace import Workspace
 from tunesmith.recipe import Recipe
@@ -175,3 +176,36 @@ def test_what_next_refused_is_held_against_a_model_and_what_it_promoted_is_not(o
     one.ledger.next_rounds.tell_round("n-1", "r-1")
     one.ledger.next_rounds.end("n-1", "refused", "it is worse on traffic; accuracy 0.500")
     assert refused_by(one.ledger.round("r-1"), one.ledger) == "what `tunesmith next` asks (it is worse on traffic)"
+
+
+def test_what_a_rounds_rows_leave_out_is_told_when_it_ends(one: rounds._Next) -> None:
+    write_json(one.place.root / "next" / "n-1" / "plan.json", {"form": "labels", "origin": "r-0", "left_out": {"comments": 3}})
+    one.ledger.steps.take(StepRecord(action="promote", model="r-other", who="bob", why="mine"))
+    told = one.go(check=False)
+    assert "became champion meanwhile" in told.why and told.left_out == {"comments": 3}
+
+
+def test_what_is_left_out_is_told_while_no_round_is_due(one: rounds._Next, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels that were taken before anybody held them to the model's own."""
+    one.ledger.next_rounds.end("n-1", "failed", "x")
+    given = tuple(
+        FeedbackRecord(
+            id=f"fb-{value}", tenant="t", key_id="k", completion_id=value, kind="label", value=value, state="accepted", answer="b",
+            prompt=(Message("user", f"is it {value}?"),),
+        )
+        for value in ("a", "zz", "yy")
+    )  # fmt: skip
+    rows = [Row(id=f"r{n}", prompt=(Message("user", f"row {n}"),), answer="ab"[n % 2]) for n in range(8)]
+    sides = {"train": rows, "select": [], "calibrate": [], "test": []}
+    former = Dataset(task=Task.CLASSIFY, format="x", mapping={}, labels={}, sides=sides, waterfall=[], notes=(), path="x")
+    lineage: Any = SimpleNamespace(
+        champion=SimpleNamespace(model="r-0"), recipe=Recipe.model_validate({"data": {"path": "x"}}), dataset=lambda _: (former, Path())
+    )
+    monkeypatch.setattr(rounds, "lineage_of", lambda *_: lineage)
+    monkeypatch.setattr(rounds, "fresh", lambda *_: Fresh(given, frozenset(held.id for held in given), 0, 0, 0))
+    one.config = NextConfig(when=WhenConfig(reviewed=100))
+    told = one.go(check=False)
+    assert "1 new opinions that may train" in told.why and told.left_out == {"a label that the champion does not know": 2}
+    one.config = NextConfig()
+    told = one.go(check=True)
+    assert "a round is due" in told.why and told.left_out == {"a label that the champion does not know": 2}

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from tunesmith.core.errors import MachineError, RecipeError
+from tunesmith.core.files import make_folder
 from tunesmith.ledger.audit import AuditRecord
 from tunesmith.ledger.ledger import Ledger
+from tunesmith.ledger.steps import StepRecord
 from tunesmith.pipeline.serving import Serving
 from tunesmith.pipeline.workspace import Workspace
 from tunesmith.serve.config import ServeConfig
@@ -63,3 +65,41 @@ def test_many_other_entries_do_not_hide_that_the_policies_changed(tmp_path: Path
             ledger.audit.note("access.denied", "nobody", {"route": str(at)})
     serving(tmp_path, **ENGINE)
     assert [one.action for one in noted(tmp_path)][-2:] == ["policies.change", "server.start"]
+
+
+def test_a_champion_that_is_served_under_its_own_name_too_is_loaded_once(
+    tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from tunesmith.models import package
+
+    made = make_folder(tmp_path / "mine")
+    bundle = package.Bundle(task="chat", method="full", max_tokens=64)
+    package.save_model(made, AutoModelForCausalLM.from_pretrained(tiny_base), AutoTokenizer.from_pretrained(tiny_base), bundle)
+    loads = list[Path]()
+    load = package.load_model
+
+    def counted(folder: Path) -> Any:
+        loads.append(folder)
+        return load(folder)
+
+    monkeypatch.setattr(package, "load_model", counted)
+    with Ledger.open(tmp_path / "tunesmith.db") as ledger:
+        step = StepRecord(action="promote", model=str(made), model_hash=package.model_digest(made), who="ann", why="first")
+        ledger.steps.take(step)
+    serving = Serving([str(made)], ServeConfig(port=0), Workspace(tmp_path), lambda _: None, line="champion")
+    own = serving.gateway.backends["mine"]
+    try:
+        assert loads == [made] and set(serving.gateway.backends) == {"mine", "champion"}
+        assert serving.follower is not None and serving.follower.service.now.champion.backend is own
+        assert serving.follower.service.now.champion.bytes > 0
+    finally:
+        serving.gateway.kept.close()
+        serving.gateway.holders.close()
+        serving.watched.close()
+        serving._close()
+        assert not own._closed  # type: ignore[attr-defined]
+        own.close(drain=False)
+    with pytest.raises(RecipeError, match="'other' has no champion"):
+        Serving([str(made)], ServeConfig(port=0), Workspace(tmp_path), lambda _: None, line="other")

@@ -67,8 +67,9 @@ def test_what_goes_together(task: str | None, sections: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("task", "judged", "sections", "objective"),
     [
-        ("classify", False, {}, "sft"),
-        ("classify", False, {"method": {"head": "class"}}, "class"),
+        ("classify", False, {}, "class"),
+        ("classify", False, {"base": {"path": "acme/large"}}, "sft"),
+        ("classify", False, {"base": {"path": "acme/large"}, "method": {"head": "class"}}, "class"),
         ("regress", False, {"method": {"head": "regression"}}, "regression"),
         ("tag", False, {"method": {"head": "tags"}}, "tags"),
         ("multilabel", False, {"method": {"head": "tokens"}}, "sft"),
@@ -88,7 +89,7 @@ def test_objectives_by_default(task: str, judged: bool, sections: dict[str, Any]
         ("multilabel", "multilabel"),
         ("regress", "regression"),
         ("tag", "tags"),
-        ("classify", "tokens"),
+        ("classify", "class"),
         ("generate", "tokens"),
         ("prefer", "tokens"),
     ],
@@ -99,6 +100,16 @@ def test_heads_by_default(task: str, head: str) -> None:
     assert head_of(open_ended, Task(task)) == head
     written = made.model_copy(update={"method": made.method.model_copy(update={"head": "tokens"})})
     assert head_of(written, Task(task)) == "tokens"
+
+
+def test_labels_are_written_by_other_bases_and_where_the_recipe_asks_for_text() -> None:
+    assert head_of(recipe("classify", base={"path": "acme/large"}), Task.CLASSIFY) == "tokens"
+    for asked in (
+        {"objective": {"name": "sft"}},
+        {"train": {"regularise": {"kl": 0.1}}},
+        {"gates": {"forgetting": 0.05}, "evaluate": {"forgetting": {"general": "builtin"}}},
+    ):
+        assert head_of(recipe("classify", **asked), Task.CLASSIFY) == "tokens", asked
 
 
 def test_what_rows_turn_out_to_be_is_held_against_the_recipe() -> None:

@@ -51,7 +51,7 @@ def test_the_hub_reads_what_was_measured(fakes: ModuleType) -> None:
         "No forgetting was found",
         "Confidences are corrected by a temperature of 1.62",
         "- Looked at, and not told here, as it shows rows: reasons for single answers.",
-        "- Not measured: unwanted answers, bias, memorisation, other seeds, overfitting, what a judge prefers, code that passes its tests, more rows.",
+        "- Not measured: unwanted answers, bias, memorisation, other seeds, what a search gained, overfitting, what a judge prefers, code that passes its tests, more rows.",
         "It does not keep to 1 of the bounds its maker set: calibration error.",
         "| gain | +1.0 points | +21.8 points | yes |",
         "| calibration error | 0.050 | 0.061 | **no** |",

@@ -10,6 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from tunesmith.core.errors import MachineError
+from tunesmith.feedback.sides import user_of
+from tunesmith.ledger.keys import asker
 from tunesmith.ledger.ledger import Ledger
 from tunesmith.ledger.requests import RequestRecord
 from tunesmith.serve import kept as keeping
@@ -60,10 +62,10 @@ class World:
         config = ServeConfig(**{"keep_requests": 1.0} | settings)
         self.kept = Kept(self.ledger.requests, config, {"echo": "hash-of-echo"})
         backends: Any = {name: Scripted(name) for name in ("echo", "sort")}
-        gateway = Gateway(
+        self.gateway = Gateway(
             backends, Holders(self.ledger.keys.holder, self.ledger.keys.any), config, kept=self.kept, opinions=self.ledger.feedback
         )
-        self.client = TestClient(make_app(gateway), raise_server_exceptions=False)
+        self.client = TestClient(make_app(self.gateway), raise_server_exceptions=False)
 
     def post(self, who: str, path: str, **body: Any) -> httpx.Response:
         return self.client.post(f"/v1/{path}", json=body, headers={"Authorization": f"Bearer {self.secrets[who]}"})
@@ -279,3 +281,28 @@ def test_what_could_not_be_kept_is_not_acknowledged(world: World, monkeypatch: p
     monkeypatch.setattr(world.ledger.feedback, "give", full)
     found = world.post("a1", "feedback", completion_id=answer, thumbs="up")
     assert found.status_code == 503 and found.headers["Retry-After"] == "5" and "secret" not in found.text
+
+
+def test_users_are_kept_apart_as_hashes_for_a_key_that_is_believed_and_for_no_other(world: World) -> None:
+    world.ledger.keys.let_name_users(world.keys["a1"].id, True)
+    held = {record.id: record for record in world.ledger.keys.list()}[world.keys["a1"].id]
+    ann, bob = asker(held, "ann"), asker(held, "bob")
+    world.gateway.holders.close()
+    world.gateway.holders = Holders(world.ledger.keys.holder, world.ledger.keys.any)  # as if it had forgotten what it knew of keys
+    ids = [world.ask("a1", user="ann"), world.ask("a1", user="old", safety_identifier="bob"), world.ask("a1"), world.ask("a2", user="ann")]
+    ids.append(world.post("a1", "classify", model="sort", input="x", safety_identifier="ann").json()["id"])
+    ids.append(world.post("a1", "completions", model="echo", prompt="x", user="bob").json()["id"])
+    for id_ in ids[:4]:
+        assert world.post("a1", "feedback", completion_id=id_, thumbs="up").status_code == 200
+    assert world.post("a2", "feedback", completion_id=ids[0], thumbs="down", user="ann").status_code == 200
+    assert world.post("a1", "feedback", completion_id=ids[0], comment="hm", user="bob").status_code == 200
+    assert world.post("a1", "feedback", completion_id=ids[0], correction="so", safety_identifier="bob", user="x").status_code == 200
+    world.kept.close()
+    kept = {record.id: record.asker for record in world.ledger.requests.list()}
+    assert [kept[id_] for id_ in ids] == [ann, bob, None, None, ann, bob]
+    given = world.ledger.feedback.list()
+    assert [one.asker for one in given] == [ann, bob, None, None, None, bob, bob]
+    assert [one.model_hash for one in given] == ["hash-of-echo"] * 7
+    assert user_of(given[0]) == ("a", held.id, ann) != user_of(given[1]) and user_of(given[3]) == user_of(given[2]) == ("a", held.id)
+    shown = json.dumps([world.get("a1"), world.get("a2")])
+    assert str(ann) not in shown and "bob" not in shown

@@ -5,8 +5,9 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
 from tunesmith.guard.finding import Finding
@@ -17,6 +18,7 @@ from tunesmith.score.lexicon import Lexicon, Term
 from tunesmith.serve.answers import Ask, Piece, TokenSaid
 from tunesmith.serve.filters import answered
 from tunesmith.serve.log import Line, RequestLog
+from tunesmith.serve.passed import pieces_of
 from tunesmith.serve.speaking import Gathered
 
 BLOCKING = LexiconRule(Lexicon.of([Term("zorgle")]), Finding(0, 0, "lexicon", "block", ""))
@@ -120,3 +122,30 @@ def test_a_log_that_cannot_be_written_says_so_once_and_goes_on(tmp_path: Path, c
         full.write({})
         full.write({})
         assert capsys.readouterr().err.count("can't be written") == 1
+
+
+class Scripted:
+    """An engine that knows no stops."""
+
+    async def post(self, path: str, body: dict[str, Any], kind: Any) -> Any:
+        words = ["a rake", " ZZ", " zorgle"]
+        content = [{"token": word, "logprob": -1.0} for word in words]
+        choice = {"message": {"content": "".join(words)}, "finish_reason": "length", "logprobs": {"content": content}}
+        return msgspec.convert({"choices": [choice]}, kind)
+
+
+def test_what_an_engine_writes_behind_a_stop_passes_no_policy() -> None:
+    ask = Ask(logprobs=True, whole=True, stop=("ZZ",))
+
+    class Before:
+        facts: ClassVar[dict[str, Any]] = {}
+
+        def pieces(self, ask: Ask) -> AsyncIterator[Piece]:
+            return pieces_of(Scripted(), "/chat/completions", {"stop": ["ZZ"]}, ask)  # type: ignore[arg-type]
+
+    async def gather() -> list[Piece]:
+        return [piece async for piece in answered(Before(), ask, policy(BLOCKING), Line())]  # type: ignore[arg-type]
+
+    pieces = asyncio.run(gather())
+    assert "".join(piece.text for piece in pieces) == "a rake "
+    assert [token.text for piece in pieces for token in piece.tokens] == ["a rake"]

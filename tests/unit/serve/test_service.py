@@ -22,8 +22,20 @@ from tunesmith.serve.app import Gateway, make_app
 from tunesmith.serve.config import ServeConfig
 from tunesmith.serve.holders import Holders
 from tunesmith.serve.kept import Kept
+from tunesmith.serve.log import Line
 from tunesmith.serve.refusals import busy
-from tunesmith.serve.service import Arm, Loaded, Now, Service, asker_of, falls_to_challenger, pseudonym, unused
+from tunesmith.serve.service import (
+    SHOWN_HASH,
+    Arm,
+    Loaded,
+    Now,
+    Service,
+    asker_of,
+    falls_to_challenger,
+    fingerprint,
+    pseudonym,
+    unused,
+)
 from tunesmith.serve.trial import GiveWay, Trial
 
 
@@ -164,7 +176,7 @@ def test_a_share_of_users_gets_the_challenger_always_the_same_ones_and_the_recor
     for user, answers in dealt.items():
         tried = falls_to_challenger(pseudonym(f"user\0default\0{user}", 7, "s"), 0.5)
         assert {said for _, said, _ in answers} == {"new" if tried else "old"}
-        assert all(print_.endswith("-hash-of-new"[:13] if tried else "-hash-of-old"[:13]) for *_, print_ in answers)
+    assert len({print_ for answers in dealt.values() for *_, print_ in answers}) == 1  # nobody is told which of the two answered
     assert {said for _, said, _ in (world.ask() for _ in range(4))} in ({"old"}, {"new"})  # without a user, by key
     world.written()
     kept = {record.id: record for record in world.ledger.requests.list()}
@@ -174,6 +186,32 @@ def test_a_share_of_users_gets_the_challenger_always_the_same_ones_and_the_recor
             assert kept[id_].model == "champion" and kept[id_].model_hash == f"hash-of-{said}"
             assert rows[id_].arm == {"new": "challenger", "old": "champion"}[said] and rows[id_].answer is None
     assert len({row.asker for row in rows.values()}) == 31
+
+
+def test_the_fingerprint_names_the_model_but_in_a_trial_by_share_both(worlds: Any) -> None:
+    old, new = loaded("old"), loaded("new")
+    alone, shadow = Now(old), Now(old, 7, new, "shadow")
+    shared, less, later = (Now(old, step, new, "share", share, "s") for step, share in ((7, 0.5), (7, 0.1), (9, 0.5)))
+
+    def shown(now: Now, one: Loaded) -> str:
+        return fingerprint(Arm("champion", one, now=now, trial=None))
+
+    assert shown(alone, old) == shown(shadow, old) and shown(alone, old).endswith("-hash-of-old")
+    assert shown(shared, old) == shown(shared, new) == shown(less, new) == shown(later, old)
+    assert shown(shared, old) not in (shown(alone, old), shown(Now(new), new))
+    assert len(shown(shared, old)) == len(shown(alone, old)) + SHOWN_HASH - len("hash-of-old")
+
+
+def test_figures_are_told_which_model_answers(worlds: Any) -> None:
+    world, line = worlds("share", 0.5), Line()
+    for backend, content in (
+        (Arm("champion", world.new, side="challenger", now=world.now, trial=None), "hash-of-new"),
+        (world.service, "hash-of-old"),
+        (Scripted("alone"), None),
+    ):
+        world.gateway.note(line, backend)
+        assert (line.model, line.content) == (backend.name, content)
+    assert "content" not in line.to_json(200, 0.1) and Kept(None, world.config, {"alone": "h"}).content("alone") == "h"
 
 
 def test_requests_of_nobody_are_dealt_out_one_by_one() -> None:

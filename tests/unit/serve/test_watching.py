@@ -52,7 +52,9 @@ def filled(watching: Watching, answers: int, model_hash: str = "h") -> None:
     for at in range(answers):
         watching.answered(answer(at, model_hash=model_hash), "", at % 2 == 0)
         watching.request(
-            Line(model="m", read=5, written=1, first=0.3, blocked=["input:topic.x"] if at == 0 else []), 200 if at else 500, 0.07
+            Line(model="m", content=model_hash, read=5, written=1, first=0.3, blocked=["input:topic.x"] if at == 0 else []),
+            200 if at else 500,
+            0.07,
         )
     watching.count()
     watching.write()
@@ -104,12 +106,14 @@ def test_the_same_hour_is_written_anew_and_the_next_begins_its_own(ledger: Ledge
     watching.close()
 
 
-def test_another_model_under_the_same_name_begins_its_own_sketch(ledger: Ledger) -> None:
+def test_another_model_under_the_same_name_begins_its_own_sketch_and_its_own_hour(ledger: Ledger) -> None:
     watching = Watching(ledger.watched, clock=Clock())
     filled(watching, 40, "one")
     filled(watching, 50, "two")
     found = {one.model_hash: Sketch.from_json(one.figures["counts"], plain_frame(None).bins) for one in ledger.watched.list("day")}
     assert {hash_: int(sketch.units_UK[:, :11].sum()) for hash_, sketch in found.items()} == {"one": 40, "two": 50}
+    hours = {one.model_hash: (one.model, one.figures["requests"], one.figures["answers"]) for one in ledger.watched.list("hour")}
+    assert hours == {"one": ("m", 40, 40), "two": ("m", 50, 50)}
     watching.close()
 
 

@@ -292,3 +292,12 @@ def test_default_rates() -> None:
     assert default_learning_rate("lora", 7_000_000_000, "tokens") == pytest.approx(1.3e-4)
     assert default_learning_rate("full", 10, "tokens") == default_learning_rate("full", 1_000_000, "tokens")
     assert default_learning_rate("full", 7_000_000, "tokens", "lion") < 5e-4 < default_learning_rate("full", 7_000_000, "tokens", "sgd")
+
+
+def test_a_short_run_of_a_small_model_gets_a_higher_rate_and_no_other() -> None:
+    for_class = [default_learning_rate("full", 7_000_000, "class", steps=steps) for steps in (1, 16, 36, 144, 10_000)]
+    assert for_class == [3e-3, 3e-3, 2e-3, 1e-3, 1e-3]
+    assert default_learning_rate("layers", 7_000_000, "tokens", steps=36) == 1e-3
+    for method in ("lora", "features", "prefix"):
+        assert default_learning_rate(method, 7_000_000, "class", steps=5) == default_learning_rate(method, 7_000_000, "class")
+    assert default_learning_rate("full", 200_000_000, "tokens", steps=5) == default_learning_rate("full", 200_000_000, "tokens")

@@ -21,12 +21,14 @@ from tunesmith.pipeline.looks.memorisation import look_at_memorisation
 from tunesmith.pipeline.looks.overfitting import look_at_overfitting
 from tunesmith.pipeline.looks.per_label import look_at_labels
 from tunesmith.pipeline.looks.safety import look_at_safety
+from tunesmith.pipeline.looks.searched import look_at_search
 from tunesmith.pipeline.looks.seeds import look_at_seeds
 from tunesmith.pipeline.looks.slices import look_at_slices
 
 __all__ = ["LOOKS", "Found", "Looking", "Tuned", "look_at_all", "pieces", "published", "with_findings"]
 
 LOOKS: dict[str, Look] = {
+    "search": look_at_search,
     "forgetting": look_at_forgetting,
     "memorisation": look_at_memorisation,
     "safety": look_at_safety,
