@@ -218,12 +218,20 @@ def _probed_rows(work: Workload) -> int:
 
 
 def _training(work: Workload, found: Probed | None, rendering: Clock) -> Clock | None:
-    if found is not None and found.killed_at is None:
-        return trained_in(found, work.whole, rendering, work.recipe.train.checkpoint_minutes)
     whole = work.whole
+    if found is not None and found.killed_at is None:
+        frozen = _by_arithmetic(work, whole.before_flops) if _on_kept_states(work) else None
+        if frozen is not None:
+            whole, rendering = replace(whole, before_flops=0.0), rendering + frozen
+        return trained_in(found, whole, rendering, work.recipe.train.checkpoint_minutes)
     flops = whole.step_flops + whole.evaluations * whole.evaluation_flops + whole.before_flops + whole.settling_flops
     taken = _by_arithmetic(work, flops)
     return None if taken is None else taken + rendering
+
+
+def _on_kept_states(work: Workload) -> bool:
+    """Whether a probe's evaluations ran on what frozen layers had made of rows: their pace then says nothing of whole passes."""
+    return work.trunk[0] is not None
 
 
 def _by_arithmetic(work: Workload, flops: float) -> Clock | None:
@@ -245,7 +253,8 @@ def _by_arithmetic(work: Workload, flops: float) -> Clock | None:
 def _evaluating(work: Workload, found: Probed | None) -> float | None:
     """Wall seconds of scoring the base's prompts and the tuned model; rough."""
     flops = scoring_flops(work)
-    if found is not None and found.killed_at is None and found.evaluated and "evaluate" in found.stages:
+    whole_passes = found is not None and found.killed_at is None and not _on_kept_states(work)
+    if whole_passes and found is not None and found.evaluated and "evaluate" in found.stages:
         return flops * found.stages["evaluate"].wall / found.evaluated
     taken = _by_arithmetic(work, flops)
     return None if taken is None else taken.wall

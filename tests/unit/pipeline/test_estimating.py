@@ -133,6 +133,22 @@ def test_a_probe_counts_out_the_whole_training() -> None:
     assert every_step.cpu == pytest.approx(expected - 7 + 100 * 2), "a checkpoint after every step"
 
 
+def test_what_a_cheap_evaluation_took_says_nothing_of_the_frozen_layers(
+    tiny_base: Path, colour_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head is evaluated on kept states at some seconds for hardly any operation: by that pace whole passes would take days."""
+    recipe = recipe_of(colour_file, tiny_base, method={"name": "features", "head": "class"})
+    work = seen(recipe, tmp_path / "ws")
+    assert work.trunk[0] is not None and work.whole.before_flops > 0
+    slow = Probed(None, 10, 20, STAGES, [(10.0, Clock(1, 1)), (5.0, Clock(0.5, 0.5))], evaluated=10.0)
+    monkeypatch.setattr("tunesmith.pipeline.estimating.peak_flops", lambda *_: 1e9)
+    told = estimating._training(work, slow, Clock())
+    assert told is not None
+    frozen = work.whole.before_flops / (1e9 * estimating.PEAK_SHARE["cpu"])
+    without = trained_in(slow, replace(work.whole, before_flops=0.0), Clock(), recipe.train.checkpoint_minutes)
+    assert told.cpu == pytest.approx(without.cpu + frozen)
+
+
 def test_a_probe_takes_the_heaviest_pass_first_and_validates_on_few_rows(tiny_base: Path, colour_file: Path, tmp_path: Path) -> None:
     work = seen(recipe_of(colour_file, tiny_base), tmp_path)
     asked = asked_of(work)
